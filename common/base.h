@@ -10,7 +10,7 @@
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 #define MUST_CHECK __attribute__((warn_unused_result))
-#define PRINTF_LIKE(format, args) __attribute__((format(printf, format, args)))
+#define PRINTF_LIKE(string, args) __attribute__((format(printf, string, args)))
 
 // Bytes that belong to somebody else. Not terminated; `p` may be NULL when `n` is 0.
 struct str {

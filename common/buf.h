@@ -1,7 +1,7 @@
 #pragma once
 
-// Bytes that grow up to a hard cap. The first failure sticks: later additions do nothing, so a caller
-// that builds something long checks once, at the end.
+// Bytes that grow up to a hard cap. The first failure sticks: later additions do nothing, so a
+// caller that builds something long checks once, at the end.
 
 #include "common/base.h"
 
@@ -23,7 +23,7 @@ int buf_add(struct buf *b, const void *bytes, size_t n);
 int buf_adds(struct buf *b, const char *s);
 int buf_addc(struct buf *b, char c);
 int buf_addf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
-void buf_consume(struct buf *b, size_t n);   // drops the first n bytes
+void buf_consume(struct buf *b, size_t n);    // drops the first n bytes
 void buf_truncate(struct buf *b, size_t len); // keeps the first len bytes
 
 const char *buf_cstr(const struct buf *b); // "" when empty; valid until the next change

@@ -129,9 +129,11 @@ const char *duration_format(int64_t ms, char out[DURATION_SIZE])
     int64_t min = ms > 0 ? ms / 60000 : 0;
     int64_t h = min / 60, d = h / 24;
     if (d)
-        snprintf(out, DURATION_SIZE, h % 24 ? "%lld d %lld h" : "%lld d", (long long)d, (long long)(h % 24));
+        snprintf(out, DURATION_SIZE, h % 24 ? "%lld d %lld h" : "%lld d", (long long)d,
+                 (long long)(h % 24));
     else if (h)
-        snprintf(out, DURATION_SIZE, min % 60 ? "%lld h %lld min" : "%lld h", (long long)h, (long long)(min % 60));
+        snprintf(out, DURATION_SIZE, min % 60 ? "%lld h %lld min" : "%lld h", (long long)h,
+                 (long long)(min % 60));
     else
         snprintf(out, DURATION_SIZE, "%lld min", (long long)min);
     return out;

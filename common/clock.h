@@ -1,7 +1,8 @@
 #pragma once
 
-// The two clocks. Whatever is written to the store is wall time, so that people can read it; whatever
-// is waited for is boot time, which no one sets back and which counts while the machine sleeps.
+// The two clocks. Whatever is written to the store is wall time, so that people can read it;
+// whatever is waited for is boot time, which no one sets back and which counts while the machine
+// sleeps.
 
 #include "common/base.h"
 

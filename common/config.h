@@ -1,17 +1,17 @@
 #pragma once
 
-// Every setting of both channels (design.md, 2), read once: the environment first, then the lines of
-// the configuration file. Validated at start; a bad value names its key and the rule.
+// Every setting of both channels (design.md, 2), read once: the environment first, then the lines
+// of the configuration file. Validated at start; a bad value names its key and the rule.
 
 #include "common/buf.h"
 #include "common/log.h"
 
 struct config {
     // All strings are owned, never NULL: "" when unset.
-    char *state_dir;      // SRE_STATE_DIR
-    char *playbooks;      // SRE_PLAYBOOKS
-    char *prod_clusters;  // SRE_PROD_CLUSTERS, comma-separated globs
-    char *dev_clusters;   // SRE_DEV_CLUSTERS
+    char *state_dir;     // SRE_STATE_DIR
+    char *playbooks;     // SRE_PLAYBOOKS
+    char *prod_clusters; // SRE_PROD_CLUSTERS, comma-separated globs
+    char *dev_clusters;  // SRE_DEV_CLUSTERS
     int64_t retention_days;
     enum log_level log;
     char *read_hosts; // SRE_READ_HOSTS, comma-separated host[:port]
@@ -20,13 +20,13 @@ struct config {
     char *listen; // WEBHOOK_LISTEN
     char *token;  // WEBHOOK_TOKEN
     char *hmac_secret;
-    int64_t max_body;        // bytes
-    int64_t event_bytes;     // SRE_EVENT_BYTES
-    int64_t events_per_min;  // SRE_EVENTS_PER_MINUTE
-    int64_t take_s;          // SRE_TAKE_SECONDS
-    int64_t unattended_s;    // SRE_UNATTENDED_SECONDS
-    int64_t flap_s;          // SRE_FLAP_SECONDS
-    int64_t stale_days;      // SRE_STALE_DAYS
+    int64_t max_body;       // bytes
+    int64_t event_bytes;    // SRE_EVENT_BYTES
+    int64_t events_per_min; // SRE_EVENTS_PER_MINUTE
+    int64_t take_s;         // SRE_TAKE_SECONDS
+    int64_t unattended_s;   // SRE_UNATTENDED_SECONDS
+    int64_t flap_s;         // SRE_FLAP_SECONDS
+    int64_t stale_days;     // SRE_STALE_DAYS
     char *watchdog_alert;
     int64_t watchdog_s;
     char *slack_bot_token;
@@ -37,10 +37,12 @@ struct config {
     char *file; // the configuration file that was looked for
 };
 
-// Reads the environment and the file, warns (log) of unknown keys with the nearest known one. Returns 0, or -EINVAL with one
-// line in ret_why (appended): the key and the rule; -EACCES when the file holds a secret and others can read it.
+// Reads the environment and the file, warns (log) of unknown keys with the nearest known one.
+// Returns 0, or -EINVAL with one line in ret_why (appended): the key and the rule; -EACCES when the
+// file holds a secret and others can read it.
 int config_load(struct config *c, struct buf *ret_why) MUST_CHECK;
 void config_done(struct config *c);
 
-// Is the cluster production? A glob of SRE_PROD_CLUSTERS wins, then one of SRE_DEV_CLUSTERS; neither, or no name, is prod.
+// Is the cluster production? A glob of SRE_PROD_CLUSTERS wins, then one of SRE_DEV_CLUSTERS;
+// neither, or no name, is prod.
 bool config_is_prod(const struct config *c, const char *cluster);

@@ -1,7 +1,7 @@
 #pragma once
 
-// JSON in and out. Reading is tolerant where senders are sloppy, and bounded; writing streams into a
-// buffer, so that nothing is built twice. The only place that knows how a JSON string is escaped.
+// JSON in and out. Reading is tolerant where senders are sloppy, and bounded; writing streams into
+// a buffer, so that nothing is built twice. The only place that knows how a JSON string is escaped.
 
 #include <cjson/cJSON.h>
 
@@ -9,10 +9,11 @@
 
 #define JSON_MAX_DEPTH 64
 
-// Parses one JSON text. Before parsing, what cJSON would refuse or cut is mended inside strings: \u0000 and
-// raw NUL are dropped, lone surrogates and invalid UTF-8 become U+FFFD (design.md, 3). Nesting beyond JSON_MAX_DEPTH is an
-// error. Returns the tree, which the caller deletes with cJSON_Delete, or NULL; then *ret_why is a static text such as
-// "not JSON at byte 17" held in a per-thread buffer until the next call.
+// Parses one JSON text. Before parsing, what cJSON would refuse or cut is mended inside strings:
+// \u0000 and raw NUL are dropped, lone surrogates and invalid UTF-8 become U+FFFD (design.md, 3).
+// Nesting beyond JSON_MAX_DEPTH is an error. Returns the tree, which the caller deletes with
+// cJSON_Delete, or NULL; then *ret_why is a static text such as "not JSON at byte 17" held in a
+// per-thread buffer until the next call.
 cJSON *json_parse(struct str text, const char **ret_why) MUST_CHECK;
 
 // Getters: NULL / fallback when obj is not an object, the key is missing, or the type is another.

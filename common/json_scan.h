@@ -1,7 +1,8 @@
 #pragma once
 
-// A strict pull scanner over JSON text (RFC 8259): finds members and elements as slices of the text without
-// building anything. For what cJSON loses (the exact bytes of a number) and for bodies too large to hold as a tree. Pure.
+// A strict pull scanner over JSON text (RFC 8259): finds members and elements as slices of the text
+// without building anything. For what cJSON loses (the exact bytes of a number) and for bodies too
+// large to hold as a tree. Pure.
 
 #include "common/base.h"
 
@@ -13,18 +14,21 @@ struct json_scan {
 
 void json_scan_init(struct json_scan *s, struct str text, unsigned max_depth);
 
-// Reads the one value at the cursor and what is in it; leaves the cursor behind it. Checks the whole grammar except that
-// strings may hold invalid UTF-8, raw control characters and lone surrogates, which json_parse mends.
-// Returns 0 and the value's slice without white space around it, or -EINVAL (s->why).
+// Reads the one value at the cursor and what is in it; leaves the cursor behind it. Checks the
+// whole grammar except that strings may hold invalid UTF-8, raw control characters and lone
+// surrogates, which json_parse mends. Returns 0 and the value's slice without white space around
+// it, or -EINVAL (s->why).
 int json_scan_value(struct json_scan *s, struct str *ret_value) MUST_CHECK;
 
 // Iterate over an object or array whose opening bracket is at the cursor:
 //     json_scan_enter(s, '{'); while ((r = json_scan_member(s, &key, &value)) > 0) ...
-// The key is raw, between its quotes, escapes as they are. 1 = one more, 0 = the end was read, -EINVAL.
-int json_scan_enter(struct json_scan *s, char open) MUST_CHECK; // '{' or '['; -EINVAL if it is something else
+// The key is raw, between its quotes, escapes as they are. 1 = one more, 0 = the end was read,
+// -EINVAL.
+int json_scan_enter(struct json_scan *s,
+                    char open) MUST_CHECK; // '{' or '['; -EINVAL if it is something else
 int json_scan_member(struct json_scan *s, struct str *ret_key, struct str *ret_value) MUST_CHECK;
 int json_scan_element(struct json_scan *s, struct str *ret_value) MUST_CHECK;
 
-int json_scan_end(struct json_scan *s) MUST_CHECK; // only white space may follow
-char json_scan_peek(struct json_scan *s);          // first byte of the next value, 0 at the end
+int json_scan_end(struct json_scan *s) MUST_CHECK;  // only white space may follow
+char json_scan_peek(struct json_scan *s);           // first byte of the next value, 0 at the end
 size_t json_scan_offset(const struct json_scan *s); // of the cursor, for messages

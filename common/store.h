@@ -1,36 +1,41 @@
 #pragma once
 
-// The one SQLite database that both channels share (design.md, 2): opened, checked, migrated; statements; transactions; and
-// the group commit. sqlite3.h stays inside. The tables are in schema.c; the SQL that reads and writes them lives with the
-// module that owns them. Errors: -EBUSY locked by another process, -ENOSPC disk full, -EROFS not writable,
-// -EILSEQ damaged, -EEXIST a constraint, -EIO anything else; store_error() has SQLite's own words.
+// The one SQLite database that both channels share (design.md, 2): opened, checked, migrated;
+// statements; transactions; and the group commit. sqlite3.h stays inside. The tables are in
+// schema.c; the SQL that reads and writes them lives with the module that owns them. Errors: -EBUSY
+// locked by another process, -ENOSPC disk full, -EROFS not writable, -EILSEQ damaged, -EEXIST a
+// constraint, -EIO anything else; store_error() has SQLite's own words.
 
 #include "common/base.h"
 
 struct store;
 struct stmt;
 
-// Opens (creates) <dir>/incidents.db: directory 0700, file 0600, WAL, synchronous=FULL, schema brought up to date. A damaged file is
-// moved aside as incidents.db.damaged-<time>, said in the log, and a new one begun. `quick_check` = false skips the check of an
-// existing file (subcommands). The caller closes it. -EINVAL: the schema is newer than this program.
+// Opens (creates) <dir>/incidents.db: directory 0700, file 0600, WAL, synchronous=FULL, schema
+// brought up to date. A damaged file is moved aside as incidents.db.damaged-<time>, said in the
+// log, and a new one begun. `quick_check` = false skips the check of an existing file
+// (subcommands). The caller closes it. -EINVAL: the schema is newer than this program.
 int store_open(const char *dir, bool quick_check, struct store **ret_store) MUST_CHECK;
 void store_close(struct store *s); // NULL is fine; finalizes every statement
 const char *store_error(const struct store *s);
 const char *store_path(const struct store *s);
 
-// How long a statement may wait for another process's lock. 0 (what servers use on their loop) returns -EBUSY at once.
+// How long a statement may wait for another process's lock. 0 (what servers use on their loop)
+// returns -EBUSY at once.
 void store_busy_timeout(struct store *s, int ms);
 
 // Changes whenever another process commits; read it to learn that there is something new.
 int64_t store_data_version(struct store *s);
 
-// A prepared statement from the store's cache, reset and with no parameters bound. `sql` must be a literal: its address is
-// the key. NULL on error. Belongs to the store.
+// A prepared statement from the store's cache, reset and with no parameters bound. `sql` must be a
+// literal: its address is the key. Never NULL: one that could not be prepared returns its error
+// from stmt_step. Belongs to the store.
 struct stmt *store_sql(struct store *s, const char *sql);
 
 void bind_int(struct stmt *q, int n, int64_t v); // n from 1
 void bind_real(struct stmt *q, int n, double v);
-void bind_text(struct stmt *q, int n, const char *v); // NULL binds null; borrowed until the statement is reset
+void bind_text(struct stmt *q, int n,
+               const char *v); // NULL binds null; borrowed until the statement is reset
 void bind_str(struct stmt *q, int n, struct str v);
 void bind_null(struct stmt *q, int n);
 
@@ -50,7 +55,8 @@ int store_begin(struct store *s) MUST_CHECK;  // BEGIN IMMEDIATE
 int store_commit(struct store *s) MUST_CHECK; // on failure the transaction is rolled back
 void store_rollback(struct store *s);
 
-// Moves what the WAL holds into the database, without waiting for readers. Off the request path: the automatic checkpoint is
-// switched off and the server calls this from a timer once the WAL has grown.
+// Moves what the WAL holds into the database, without waiting for readers. Off the request path:
+// the automatic checkpoint is switched off and the server calls this from a timer once the WAL has
+// grown.
 void store_checkpoint(struct store *s);
 int64_t store_wal_pages(const struct store *s); // as of the last commit

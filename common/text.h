@@ -4,7 +4,8 @@
 
 #include "common/buf.h"
 
-// How many bytes at p form one valid UTF-8 character (Unicode 15, table 3-7): 1 to 4, or 0 if none does.
+// How many bytes at p form one valid UTF-8 character (Unicode 15, table 3-7): 1 to 4, or 0 if none
+// does.
 size_t utf8_char_len(const char *p, size_t n);
 bool utf8_valid(struct str s);
 size_t utf8_count(struct str s); // characters (code points); an invalid byte counts as one
@@ -13,18 +14,20 @@ size_t utf8_count(struct str s); // characters (code points); an invalid byte co
 size_t utf8_prefix(struct str s, size_t max);
 
 enum text_flags {
-    TEXT_ONE_LINE = 1, // newlines and tabs become one space; otherwise \n and \t stay, \r\n becomes \n
+    TEXT_ONE_LINE =
+        1, // newlines and tabs become one space; otherwise \n and \t stay, \r\n becomes \n
 };
 
-// Appends s to out as clean text: invalid UTF-8 becomes U+FFFD, control characters (C0, DEL, C1), ANSI
-// escape sequences, bidirectional controls, zero-width and other invisible characters, tags and
-// variation selectors beyond what emoji need, and noncharacters are dropped. At most max bytes of s survive, cut on a
-// character boundary; then "... (N bytes left out)" follows, outside the cap. Returns 0 or buf's error.
+// Appends s to out as clean text: invalid UTF-8 becomes U+FFFD, control characters (C0, DEL, C1),
+// ANSI escape sequences, bidirectional controls, zero-width and other invisible characters, tags
+// and variation selectors beyond what emoji need, and noncharacters are dropped. At most max bytes
+// of s survive, cut on a character boundary; then "... (N bytes left out)" follows, outside the
+// cap. Returns 0 or buf's error.
 int text_clean(struct buf *out, struct str s, size_t max, unsigned flags);
 
 // ASCII only, for keywords of protocols and configuration.
 bool text_equal_nocase(struct str a, const char *b);
 
-// Does the name match the glob? `*` any run, `?` one character; everything else literally. Linear in
-// both lengths but for one backtrack point, so hostile patterns cost nothing.
+// Does the name match the glob? `*` any run, `?` one character; everything else literally. Linear
+// in both lengths but for one backtrack point, so hostile patterns cost nothing.
 bool glob_match(struct str pattern, struct str name);

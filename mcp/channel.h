@@ -1,22 +1,26 @@
 #pragma once
 
-// The channel extension of Claude Code: events pushed into the session and the permission relay. Nothing acknowledges an event,
-// and one sent before the client has registered its listener (about 50 ms after initialized) is dropped silently: the sender
-// waits, and counts on nothing but a tool call.
+// The channel extension of Claude Code: events pushed into the session and the permission relay.
+// Nothing acknowledges an event, and one sent before the client has registered its listener (about
+// 50 ms after initialized) is dropped silently: the sender waits, and counts on nothing but a tool
+// call.
 
 #include "mcp/server.h"
 
 #define CHANNEL_FIRST_PUSH_MS 500 // after notifications/initialized; within design.md's 0.2 to 2 s
 
 struct channel_meta {
-    const char *key;   // [A-Za-z_][A-Za-z0-9_]*; others drop the attribute in the client
-    const char *value; // NULL or "" leaves the key out; anything but a string would drop the whole event
+    const char *key; // [A-Za-z_][A-Za-z0-9_]*; others drop the attribute in the client
+    const char
+        *value; // NULL or "" leaves the key out; anything but a string would drop the whole event
 };
 
 // notifications/claude/channel. Returns the bytes of the line sent, or an error of mcp_notify.
-int channel_event(struct mcp_server *s, struct str content, const struct channel_meta *meta, size_t n_meta) MUST_CHECK;
+int channel_event(struct mcp_server *s, struct str content, const struct channel_meta *meta,
+                  size_t n_meta) MUST_CHECK;
 
-// notifications/claude/channel/permission_request as the client sends it; strings borrowed from params, "" when absent.
+// notifications/claude/channel/permission_request as the client sends it; strings borrowed from
+// params, "" when absent.
 struct channel_permission {
     const char *request_id, *tool_name, *description, *input_preview;
 };

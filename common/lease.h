@@ -1,0 +1,30 @@
+#pragma once
+
+// Who speaks for a channel (design.md, 4): one process holds the lease; its heartbeat is every
+// LEASE_BEAT_MS; another takes it over when the heartbeat is LEASE_STALE_MS old or the holder's
+// process is gone. Also the list of processes that listen, so that those which share a store may
+// share a port.
+
+#include "common/store.h"
+
+#define LEASE_BEAT_MS 2000
+#define LEASE_STALE_MS 6000
+
+// Takes or renews the lease for this process. 1 = held by us, 0 = another live process holds it, <0
+// error of the store.
+int lease_beat(struct store *s, const char *channel) MUST_CHECK;
+void lease_release(struct store *s,
+                   const char *channel); // ours only; errors are of no consequence: it goes stale
+
+struct lease_info {
+    bool fresh;                 // somebody holds it
+    int64_t pid, age_ms, since; // since: wall ms at which it was taken
+};
+int lease_read(struct store *s, const char *channel,
+               struct lease_info *ret_info) MUST_CHECK; // 0, or <0
+
+// Says that this process listens on address; 1 if another live process of this store does already,
+// else 0, <0 error.
+int listener_add(struct store *s, const char *address) MUST_CHECK;
+int listener_shared(struct store *s, const char *address) MUST_CHECK; // 1 / 0 / <0, without adding
+void listener_remove(struct store *s);
