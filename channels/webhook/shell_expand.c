@@ -1,0 +1,641 @@
+#include "channels/webhook/shell_parser.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+enum { MAX_BRACES = 16, MAX_PAREN_LEVEL = 64 };
+
+static bool name_start(int c)
+{
+    return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool name_char(int c)
+{
+    return name_start(c) || (c >= '0' && c <= '9');
+}
+
+void sw_raw_put(struct sw_state *st, struct sw_raw *raw, char c, uint8_t how)
+{
+    if (raw->n == raw->cap) {
+        size_t cap = raw->cap ? 2 * raw->cap : 32;
+        char *chars = sw_alloc(st, cap);
+        uint8_t *hows = sw_alloc(st, cap);
+
+        if (!chars || !hows)
+            return;
+        if (raw->n) {
+            memcpy(chars, raw->c, raw->n);
+            memcpy(hows, raw->a, raw->n);
+        }
+        raw->c = chars;
+        raw->a = hows;
+        raw->cap = cap;
+    }
+    raw->c[raw->n] = c;
+    raw->a[raw->n++] = how;
+}
+
+/* Puts a hole and notes whose it is. */
+static void put_hole(struct sw_state *st, struct sw_raw *raw, const char *name, size_t len,
+                     uint8_t how)
+{
+    if (raw->nvars + len + 2 > raw->vars_cap) {
+        size_t cap = 2 * raw->vars_cap + len + 32;
+        char *vars = sw_alloc(st, cap);
+
+        if (!vars)
+            return;
+        if (raw->nvars)
+            memcpy(vars, raw->vars, raw->nvars);
+        raw->vars = vars;
+        raw->vars_cap = cap;
+    }
+    memcpy(raw->vars + raw->nvars, name, len);
+    raw->nvars += len;
+    raw->vars[raw->nvars++] = ' ';
+    raw->vars[raw->nvars] = '\0';
+    sw_raw_put(st, raw, SW_HOLE, how);
+}
+
+struct sw_var *sw_var_find(struct sw_state *st, const char *name, size_t len)
+{
+    for (size_t i = 0; i < st->nvars_known; i++)
+        if (strlen(st->vars[i].name) == len && memcmp(st->vars[i].name, name, len) == 0)
+            return &st->vars[i];
+    return NULL;
+}
+
+static void put_variable(struct sw_parser *p, struct sw_raw *raw, const char *name, size_t len,
+                         uint8_t how)
+{
+    const struct sw_var *var = sw_var_find(p->st, name, len);
+
+    if (p->in_arith)
+        sw_doubt(p->st, "a variable in an arithmetic expression");
+    if (!var || !var->value) {
+        put_hole(p->st, raw, name, len, how);
+        return;
+    }
+    if (!var->sure)
+        sw_doubt(p->st, "a variable that may have another value by then");
+    for (const char *v = var->value; *v; v++)
+        sw_raw_put(p->st, raw, *v, how);
+}
+
+/* A command substitution whose commands stand in the same text, up to the parenthesis. */
+static void nested_commands(struct sw_parser *p, bool arith)
+{
+    struct sw_parser sub = {.st = p->st,
+                            .src = p->src,
+                            .len = p->len,
+                            .pos = p->pos,
+                            .depth = p->depth + 1,
+                            .piped = p->piped,
+                            .in_loop = p->in_loop,
+                            .in_arith = arith};
+
+    sw_parse_commands(&sub, true);
+    if (p->nheredocs > 0 && memchr(p->src + p->pos, '\n', sub.pos - p->pos))
+        sw_doubt(p->st, "a here-document around a substitution");
+    p->pos = sub.pos;
+}
+
+static void read_backtick(struct sw_parser *p, struct sw_raw *raw, uint8_t how)
+{
+    char *text = sw_alloc(p->st, p->len - p->pos + 1);
+    size_t n = 0;
+    int c;
+
+    p->pos++;
+    while ((c = sw_peek(p, 0)) != '`') {
+        if (c < 0 || !text) {
+            sw_doubt(p->st, "a backquote without its end");
+            return;
+        }
+        if (c == '\\') {
+            int next = sw_peek(p, 1);
+
+            if (next == '`' || next == '\\' || next == '$' || (next == '"' && how == SW_QUOTED)) {
+                p->pos++;
+                c = next;
+            }
+        }
+        text[n++] = (char)c;
+        p->pos++;
+    }
+    p->pos++;
+
+    struct sw_parser sub = {.st = p->st,
+                            .src = text,
+                            .len = n,
+                            .depth = p->depth + 1,
+                            .piped = p->piped,
+                            .in_loop = p->in_loop};
+    sw_parse_commands(&sub, false);
+    put_hole(p->st, raw, "(", 1, how);
+}
+
+static void read_dollar(struct sw_parser *p, struct sw_raw *raw, bool quoted);
+
+/* $(( expr )): digits, operators and substitutions only; anything else could evaluate text as code
+ * (an array index in a variable's value is expanded). False leaves the position alone. */
+static bool read_arith(struct sw_parser *p, struct sw_raw *raw)
+{
+    size_t start = p->pos;
+    bool outer = p->in_arith;
+    struct sw_raw ignored = {0};
+    unsigned level = 2;
+
+    p->pos += 2;
+    p->in_arith = true;
+    while (level > 0) {
+        int c = sw_peek(p, 0);
+
+        if (c == '$') {
+            read_dollar(p, &ignored, true);
+            continue;
+        }
+        if (c < 0 || !strchr("0123456789+-*/%() \t", c))
+            break;
+        if (c == '(' && ++level > MAX_PAREN_LEVEL)
+            break;
+        if (c == ')')
+            level--;
+        if (level == 1 && sw_peek(p, 1) != ')')
+            break;
+        p->pos++;
+    }
+    p->in_arith = outer;
+    if (level > 0) {
+        p->pos = start;
+        return false;
+    }
+    sw_raw_put(p->st, raw, '0', SW_QUOTED);
+    return true;
+}
+
+static void read_double(struct sw_parser *p, struct sw_raw *raw);
+
+/* ${...}. Only the plain ${NAME} is sure; the rest is searched for commands. */
+static void read_braced(struct sw_parser *p, struct sw_raw *raw, uint8_t how)
+{
+    size_t start = ++p->pos, end = start;
+    struct sw_raw ignored = {0};
+    unsigned level = 1;
+
+    while (name_char(sw_peek(p, end - start)))
+        end++;
+    if (end > start && sw_peek(p, end - start) == '}' && name_start(p->src[start])) {
+        p->pos = end + 1;
+        put_variable(p, raw, p->src + start, end - start, how);
+        return;
+    }
+    sw_doubt(p->st, "a parameter expansion that is not plain");
+    while (level > 0) {
+        int c = sw_peek(p, 0);
+
+        if (c < 0)
+            return;
+        if (c == '\\') {
+            p->pos += 2;
+        } else if (c == '"') {
+            read_double(p, &ignored);
+        } else if (c == '`') {
+            read_backtick(p, &ignored, how);
+        } else if (c == '$' && sw_peek(p, 1) != '}') {
+            read_dollar(p, &ignored, true);
+        } else if (c == '\'' && how != SW_QUOTED) {
+            do
+                p->pos++;
+            while (sw_peek(p, 0) >= 0 && sw_peek(p, 0) != '\'');
+            p->pos++;
+        } else {
+            level = c == '}' ? level - 1 : level;
+            p->pos++;
+        }
+    }
+    put_hole(p->st, raw, p->src + start, end - start, how);
+}
+
+static unsigned digit_value(int c)
+{
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0');
+    c = tolower(c);
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 99;
+}
+
+static void put_utf8(struct sw_state *st, struct sw_raw *raw, unsigned long u)
+{
+    if (u < 0x80) {
+        sw_raw_put(st, raw, (char)u, SW_QUOTED);
+    } else if (u < 0x800) {
+        sw_raw_put(st, raw, (char)(0xc0 | u >> 6), SW_QUOTED);
+        sw_raw_put(st, raw, (char)(0x80 | (u & 0x3f)), SW_QUOTED);
+    } else {
+        sw_raw_put(st, raw, (char)(0xe0 | (u >> 12 & 0xf)), SW_QUOTED);
+        sw_raw_put(st, raw, (char)(0x80 | (u >> 6 & 0x3f)), SW_QUOTED);
+        sw_raw_put(st, raw, (char)(0x80 | (u & 0x3f)), SW_QUOTED);
+    }
+}
+
+/* One escape of $'...', the position behind the backslash. */
+static void read_ansi_escape(struct sw_parser *p, struct sw_raw *raw)
+{
+    static const char from[] = "abeEfnrtv", to[] = "\a\b\033\033\f\n\r\t\v";
+    int c = sw_peek(p, 0);
+    const char *simple = c > 0 ? strchr(from, c) : NULL;
+    unsigned base = 8, max = 3;
+    unsigned long value = 0;
+
+    if (c < 0)
+        return;
+    p->pos++;
+    if (simple) {
+        sw_raw_put(p->st, raw, to[simple - from], SW_QUOTED);
+        return;
+    }
+    if (c == 'x' || c == 'u' || c == 'U') {
+        base = 16;
+        max = c == 'x' ? 2 : c == 'u' ? 4 : 8;
+    } else if (c >= '0' && c <= '7') {
+        p->pos--;
+    } else {
+        if (c == 'c') {
+            sw_doubt(p->st, "a control character");
+            p->pos += sw_peek(p, 0) >= 0;
+            return;
+        }
+        if (!strchr("\\'\"?", c))
+            sw_raw_put(p->st, raw, '\\', SW_QUOTED);
+        sw_raw_put(p->st, raw, (char)c, SW_QUOTED);
+        return;
+    }
+    for (; max > 0 && digit_value(sw_peek(p, 0)) < base; max--, p->pos++)
+        value = value * base + digit_value(sw_peek(p, 0));
+    if (value < 0x20 && value != '\t' && value != '\n')
+        sw_doubt(p->st, "a control character");
+    else if (base == 16 && c != 'x')
+        put_utf8(p->st, raw, value);
+    else
+        sw_raw_put(p->st, raw, (char)(unsigned char)value, SW_QUOTED);
+}
+
+static void read_ansi(struct sw_parser *p, struct sw_raw *raw)
+{
+    int c;
+
+    p->pos++;
+    raw->quoted = true;
+    while ((c = sw_peek(p, 0)) != '\'') {
+        if (c < 0) {
+            sw_doubt(p->st, "a quote without its end");
+            return;
+        }
+        p->pos++;
+        if (c == '\\')
+            read_ansi_escape(p, raw);
+        else
+            sw_raw_put(p->st, raw, (char)c, SW_QUOTED);
+    }
+    p->pos++;
+}
+
+/* At a dollar sign. */
+static void expand_dollar(struct sw_parser *p, struct sw_raw *raw, bool quoted)
+{
+    uint8_t how = quoted ? SW_QUOTED : SW_EXPANDED;
+    bool arith = p->in_arith;
+    int c;
+
+    p->pos++;
+    c = sw_peek(p, 0);
+    if (c == '(') {
+        if (sw_peek(p, 1) == '(') {
+            if (p->st->script->certain && read_arith(p, raw))
+                return;
+            sw_doubt(p->st, "an arithmetic expression");
+        }
+        p->pos++;
+        p->in_arith = false;
+        nested_commands(p, arith);
+        p->in_arith = arith;
+        put_hole(p->st, raw, "(", 1, how);
+    } else if (c == '{') {
+        read_braced(p, raw, how);
+    } else if (c == '\'' && !quoted) {
+        read_ansi(p, raw);
+    } else if (c == '"' && !quoted) {
+        read_double(p, raw);
+    } else if (name_start(c)) {
+        size_t start = p->pos;
+
+        while (name_char(sw_peek(p, 0)))
+            p->pos++;
+        put_variable(p, raw, p->src + start, p->pos - start, how);
+    } else if (c > 0 && strchr("0123456789@*#?-$!", c)) {
+        if (arith)
+            sw_doubt(p->st, "a variable in an arithmetic expression");
+        put_hole(p->st, raw, p->src + p->pos, 1, how == SW_QUOTED && c == '@' ? SW_EXPANDED : how);
+        p->pos++;
+    } else {
+        if (c == '[')
+            sw_doubt(p->st, "an arithmetic expression");
+        sw_raw_put(p->st, raw, '$', quoted ? SW_QUOTED : SW_PLAIN);
+    }
+}
+
+static void read_dollar(struct sw_parser *p, struct sw_raw *raw, bool quoted)
+{
+    if (p->nesting == SW_MAX_DEPTH) {
+        p->st->error = p->st->error ? p->st->error : -E2BIG;
+        return;
+    }
+    p->nesting++;
+    expand_dollar(p, raw, quoted);
+    p->nesting--;
+}
+
+/* One character or expansion as between double quotes; `quotes`: \" is an escape. */
+static void read_quoted_char(struct sw_parser *p, struct sw_raw *raw, bool quotes)
+{
+    int c = sw_peek(p, 0), next = sw_peek(p, 1);
+
+    if (c == '$') {
+        read_dollar(p, raw, true);
+    } else if (c == '`') {
+        read_backtick(p, raw, SW_QUOTED);
+    } else if (c == '\\' && next == '\n') {
+        p->pos += 2;
+    } else if (c == '\\' && next > 0 && (strchr("$`\\", next) || (quotes && next == '"'))) {
+        sw_raw_put(p->st, raw, (char)next, SW_QUOTED);
+        p->pos += 2;
+    } else {
+        if (c == SW_HOLE) {
+            sw_doubt(p->st, "a control character");
+            c = '?';
+        }
+        sw_raw_put(p->st, raw, (char)c, SW_QUOTED);
+        p->pos++;
+    }
+}
+
+/* At an opening double quote. */
+static void read_double(struct sw_parser *p, struct sw_raw *raw)
+{
+    p->pos++;
+    raw->quoted = true;
+    while (sw_peek(p, 0) != '"') {
+        if (sw_peek(p, 0) < 0) {
+            sw_doubt(p->st, "a quote without its end");
+            return;
+        }
+        read_quoted_char(p, raw, true);
+    }
+    p->pos++;
+}
+
+void sw_read_heredoc_body(struct sw_parser *p, const char *text, size_t len, struct sw_raw *raw)
+{
+    struct sw_parser sub = {.st = p->st,
+                            .src = text,
+                            .len = len,
+                            .depth = p->depth,
+                            .nesting = p->nesting,
+                            .piped = p->piped,
+                            .in_loop = p->in_loop};
+
+    while (sw_peek(&sub, 0) >= 0)
+        read_quoted_char(&sub, raw, false);
+}
+
+static void read_single(struct sw_parser *p, struct sw_raw *raw)
+{
+    int c;
+
+    p->pos++;
+    raw->quoted = true;
+    while ((c = sw_peek(p, 0)) != '\'') {
+        if (c < 0) {
+            sw_doubt(p->st, "a quote without its end");
+            return;
+        }
+        if (c == SW_HOLE) {
+            sw_doubt(p->st, "a control character");
+            c = '?';
+        }
+        sw_raw_put(p->st, raw, (char)c, SW_QUOTED);
+        p->pos++;
+    }
+    p->pos++;
+}
+
+void sw_read_word(struct sw_parser *p, struct sw_raw *raw)
+{
+    for (;;) {
+        int c = sw_peek(p, 0), next = sw_peek(p, 1);
+
+        if ((c == '<' || c == '>') && next == '(') {
+            bool piped = p->piped;
+
+            p->pos += 2;
+            p->piped = c == '>';
+            nested_commands(p, false);
+            p->piped = piped;
+            put_hole(p->st, raw, "(", 1, SW_QUOTED);
+        } else if (c < 0 || strchr(" \t\n;&|()<>", c)) {
+            return;
+        } else if (c == '\\') {
+            p->pos += 2;
+            raw->quoted |= next != '\n';
+            if (next >= 0 && next != '\n')
+                sw_raw_put(p->st, raw, (char)next, SW_QUOTED);
+            if (next < 0)
+                p->pos = p->len;
+        } else if (c == '\'') {
+            read_single(p, raw);
+        } else if (c == '"') {
+            read_double(p, raw);
+        } else if (c == '`') {
+            read_backtick(p, raw, SW_EXPANDED);
+        } else if (c == '$') {
+            read_dollar(p, raw, false);
+        } else {
+            bool control = c < 0x20 || c == 0x7f;
+
+            if (control)
+                sw_doubt(p->st, "a control character");
+            sw_raw_put(p->st, raw, c == SW_HOLE ? '?' : (char)c, control ? SW_QUOTED : SW_PLAIN);
+            p->pos++;
+        }
+    }
+}
+
+static const char *copy_text(struct sw_state *st, const char *text, size_t len)
+{
+    char *copy = sw_alloc(st, len + 1);
+
+    if (!copy)
+        return "";
+    if (len)
+        memcpy(copy, text, len);
+    copy[len] = '\0';
+    return copy;
+}
+
+static struct sw_word word_of(struct sw_state *st, const struct sw_raw *raw, size_t from, size_t to)
+{
+    struct sw_word w = {.quoted = raw->quoted};
+    bool open = false, hole = false;
+
+    for (size_t i = from; i < to; i++) {
+        char c = raw->c[i];
+
+        hole |= c == SW_HOLE;
+        if (c == SW_HOLE && raw->a[i] == SW_EXPANDED)
+            w.splits = true;
+        if (raw->a[i] == SW_QUOTED)
+            continue;
+        w.glob |= c == '*' || c == '?' || (c == ']' && open);
+        open |= c == '[';
+    }
+    w.splits |= w.glob;
+    w.vars = hole ? raw->vars : NULL;
+    w.text = copy_text(st, raw->c + from, to - from);
+    return w;
+}
+
+struct sw_word sw_whole_word(struct sw_state *st, const struct sw_raw *raw)
+{
+    struct sw_word w = word_of(st, raw, 0, raw->n);
+
+    w.splits = w.glob = false;
+    return w;
+}
+
+static void add_word(struct sw_state *st, struct sw_words *words, struct sw_word w)
+{
+    if (++st->nwords > SW_MAX_WORDS) {
+        st->error = st->error ? st->error : -E2BIG;
+        return;
+    }
+    if (words->n == words->cap) {
+        size_t cap = words->cap ? 2 * words->cap : 8;
+        struct sw_word *v = sw_alloc(st, cap * sizeof(*v));
+
+        if (!v)
+            return;
+        if (words->n)
+            memcpy(v, words->v, words->n * sizeof(*v));
+        words->v = v;
+        words->cap = cap;
+    }
+    words->v[words->n++] = w;
+}
+
+/* Field splitting (XCU 2.6.5) of what came from a constant's value. */
+static void split_fields(struct sw_state *st, const struct sw_raw *raw, struct sw_words *words)
+{
+    size_t from = 0;
+
+    for (size_t i = 0; i <= raw->n; i++) {
+        if (i < raw->n && !(raw->a[i] == SW_EXPANDED && strchr(" \t\n", raw->c[i])))
+            continue;
+        if (i > from || (raw->n == 0 && raw->quoted))
+            add_word(st, words, word_of(st, raw, from, i));
+        from = i + 1;
+    }
+}
+
+/* The first brace group that expands: {a,b}. Sets the positions of its braces. */
+static bool find_braces(const struct sw_raw *raw, size_t *ret_open, size_t *ret_close)
+{
+    for (size_t open = 0; open < raw->n; open++) {
+        unsigned level = 0;
+        bool comma = false;
+
+        if (raw->c[open] != '{' || raw->a[open] != SW_PLAIN)
+            continue;
+        for (size_t i = open; i < raw->n; i++) {
+            if (raw->a[i] != SW_PLAIN)
+                continue;
+            level += raw->c[i] == '{';
+            comma |= level == 1 &&
+                     (raw->c[i] == ',' || (raw->c[i] == '.' && i + 1 < raw->n &&
+                                           raw->c[i + 1] == '.' && raw->a[i + 1] == SW_PLAIN));
+            if (raw->c[i] != '}' || --level > 0)
+                continue;
+            if (comma) {
+                *ret_open = open;
+                *ret_close = i;
+                return true;
+            }
+            break;
+        }
+    }
+    return false;
+}
+
+static bool too_many_braces(const struct sw_raw *raw)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < raw->n; i++)
+        n += raw->c[i] == '{' && raw->a[i] == SW_PLAIN;
+    return n > MAX_BRACES;
+}
+
+static void expand_braces(struct sw_state *st, const struct sw_raw *raw, unsigned depth,
+                          struct sw_words *words)
+{
+    size_t open, close, from;
+    unsigned level = 0;
+    bool comma = false;
+
+    if (st->error)
+        return;
+    if (depth == 0 && too_many_braces(raw)) {
+        sw_doubt(st, "too many braces");
+        split_fields(st, raw, words);
+        return;
+    }
+    if (!find_braces(raw, &open, &close)) {
+        split_fields(st, raw, words);
+        return;
+    }
+    from = open + 1;
+    for (size_t i = open; i <= close; i++) {
+        bool plain = raw->a[i] == SW_PLAIN;
+
+        level += plain && raw->c[i] == '{';
+        if (!(plain && raw->c[i] == ',' && level == 1) && i != close) {
+            level -= plain && raw->c[i] == '}';
+            continue;
+        }
+        comma |= i != close;
+        struct sw_raw one = {.vars = raw->vars, .quoted = raw->quoted};
+
+        for (size_t k = 0; k < open; k++)
+            sw_raw_put(st, &one, raw->c[k], raw->a[k]);
+        for (size_t k = from; k < i; k++)
+            sw_raw_put(st, &one, raw->c[k], raw->a[k]);
+        for (size_t k = close + 1; k < raw->n; k++)
+            sw_raw_put(st, &one, raw->c[k], raw->a[k]);
+        if (!comma) {
+            sw_doubt(st, "a brace sequence");
+            split_fields(st, &one, words);
+            return;
+        }
+        if (st->error)
+            return;
+        expand_braces(st, &one, depth + 1, words);
+        from = i + 1;
+    }
+}
+
+void sw_finish_word(struct sw_state *st, const struct sw_raw *raw, struct sw_words *words)
+{
+    expand_braces(st, raw, 0, words);
+}
