@@ -13,9 +13,12 @@ size_t utf8_count(struct str s); // characters (code points); an invalid byte co
 // The longest prefix of at most max bytes that does not cut a character.
 size_t utf8_prefix(struct str s, size_t max);
 
+// Length of the leading run of printable ASCII (0x20 to 0x7e), found eight bytes at a time.
+size_t text_plain_len(struct str s);
+
 enum text_flags {
     TEXT_ONE_LINE =
-        1, // newlines and tabs become one space; otherwise \n and \t stay, \r\n becomes \n
+        1, // newlines and tabs become one space; otherwise \n and \t stay, a \r becomes \n
 };
 
 // Appends s to out as clean text: invalid UTF-8 becomes U+FFFD, control characters (C0, DEL, C1),
