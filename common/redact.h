@@ -11,3 +11,7 @@
 // ...), PEM blocks. Returns the number of secrets masked, or buf's error. Linear in the length of
 // s.
 int redact(struct buf *out, struct str s);
+
+// Is this the name of a label, header or key under which secrets are kept (password, api_key,
+// X-Auth-Token, ...)?
+bool redact_is_secret_name(struct str name);

@@ -1,0 +1,576 @@
+#include "common/redact.h"
+
+#include "common/text.h"
+
+// One pass. Only a few rare bytes (separators, `A`, `J`, `b`) can be the point where a secret is
+// recognised; everything else is skipped by table. A rule looks a bounded way around that point,
+// and what it masks is skipped as a whole, so the pass is linear.
+
+#define NAME_MAX_BYTES 64 // how much of the name before `=` or `:` is looked at
+#define PREFIX_LOOK 64    // how much of a token is looked at before it counts as one
+#define URL_LOOK 256      // how far the end of a URL's authority is looked for
+#define BLANKS_MAX 3      // blanks allowed around a separator
+
+struct scan {
+    struct buf *out;
+    const char *p;
+    size_t n;
+    size_t done;     // up to here it is written
+    size_t jwt_dead; // a JWT that begins before this offset was ruled out
+    int found;
+};
+
+static const bool trigger[256] = {
+    ['_'] = true, ['-'] = true, ['.'] = true, [':'] = true, ['='] = true,
+    ['%'] = true, ['A'] = true, ['J'] = true, ['b'] = true, ['B'] = true,
+};
+
+static bool is_alnum(char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+}
+
+static bool is_token_char(char c)
+{
+    return is_alnum(c) || c == '_' || c == '-';
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+static bool starts_with(const struct scan *s, size_t at, const char *word)
+{
+    size_t n = strlen(word);
+    return s->n - at >= n && memcmp(s->p + at, word, n) == 0;
+}
+
+static bool starts_nocase(const struct scan *s, size_t at, const char *word)
+{
+    size_t n = strlen(word);
+    return s->n - at >= n && text_equal_nocase((struct str){s->p + at, n}, word);
+}
+
+static bool ends_with(const struct scan *s, size_t end, const char *word, size_t n)
+{
+    return end - s->done >= n && memcmp(s->p + end - n, word, n) == 0;
+}
+
+// Is the byte before `at` part of the same word? Not when it ends an escape: \n, %3D.
+static bool is_glued(const struct scan *s, size_t at)
+{
+    if (at == s->done || !is_alnum(s->p[at - 1]))
+        return false;
+    return !(at >= s->done + 2 && s->p[at - 2] == '\\') &&
+           !(at >= s->done + 3 && s->p[at - 3] == '%');
+}
+
+static size_t token_end(const struct scan *s, size_t at)
+{
+    while (at < s->n && is_token_char(s->p[at]))
+        at++;
+    return at;
+}
+
+// Writes what stands before the secret, then its mask. Returns where to go on.
+static size_t mask(struct scan *s, size_t from, size_t to, const char *kind)
+{
+    buf_add(s->out, s->p + s->done, from - s->done);
+    buf_adds(s->out, "[redacted:");
+    buf_adds(s->out, kind);
+    buf_adds(s->out, "]");
+    s->done = to;
+    s->found++;
+    return to;
+}
+
+// Tokens that say what they are. `min` token characters must follow; `mixed`: a capital and a digit
+// among them, and no letter or digit before the prefix, since words end like it.
+struct prefix {
+    const char *text;
+    const char *kind;
+    size_t min;
+    bool mixed;
+};
+
+static const struct prefix prefixes[] = {
+    {"ghp_", "github", 20, false},      {"gho_", "github", 20, false},
+    {"ghu_", "github", 20, false},      {"ghs_", "github", 20, false},
+    {"ghr_", "github", 20, false},      {"github_pat_", "github", 20, false},
+    {"glpat-", "gitlab", 16, false},    {"gldt-", "gitlab", 16, false},
+    {"glrt-", "gitlab", 16, false},     {"glcbt-", "gitlab", 16, false},
+    {"glptt-", "gitlab", 16, false},    {"glft-", "gitlab", 16, false},
+    {"glsoat-", "gitlab", 16, false},   {"glagent-", "gitlab", 16, false},
+    {"xoxb-", "slack", 10, false},      {"xoxp-", "slack", 10, false},
+    {"xoxa-", "slack", 10, false},      {"xoxr-", "slack", 10, false},
+    {"xoxs-", "slack", 10, false},      {"xoxc-", "slack", 10, false},
+    {"xoxd-", "slack", 10, false},      {"xoxe-", "slack", 10, false},
+    {"xoxe.", "slack", 10, false},      {"xapp-", "slack", 10, false},
+    {"sk_live_", "stripe", 10, false},  {"sk_test_", "stripe", 10, false},
+    {"rk_live_", "stripe", 10, false},  {"rk_test_", "stripe", 10, false},
+    {"whsec_", "stripe", 16, false},    {"sk-ant-", "api_key", 16, false},
+    {"sk-proj-", "api_key", 16, false}, {"sk-", "api_key", 20, true},
+    {"npm_", "npm", 30, false},         {"pypi-", "pypi", 40, false},
+    {"glsa_", "grafana", 30, false},    {"glc_", "grafana", 30, false},
+    {"hf_", "huggingface", 30, true},   {"dop_v1_", "digitalocean", 40, false},
+    {"dckr_pat_", "docker", 20, false}, {"shpat_", "shopify", 30, false},
+    {"lin_api_", "linear", 30, false},  {"sntrys_", "sentry", 30, false},
+    {"tskey-", "tailscale", 16, false}, {"NRAK-", "newrelic", 20, false},
+    {"GOCSPX-", "google", 20, false},   {"ya29.", "google", 20, false},
+    {"hvs.", "vault", 20, false},       {"hvb.", "vault", 20, false},
+    {"SG.", "sendgrid", 20, true},      {"AKIA", "aws", 16, true},
+    {"ASIA", "aws", 16, true},          {"AIza", "google", 30, false},
+};
+
+static bool is_mixed(const char *p, size_t n)
+{
+    bool capital = false, digit = false;
+    for (size_t i = 0; i < n && i < PREFIX_LOOK; i++) {
+        capital |= p[i] >= 'A' && p[i] <= 'Z';
+        digit |= p[i] >= '0' && p[i] <= '9';
+    }
+    return capital && digit;
+}
+
+// A prefix that ends before `end`. Returns where to go on, 0 if there is none.
+static size_t try_prefix(struct scan *s, size_t end)
+{
+    size_t body = end;
+    while (body < s->n && body - end < PREFIX_LOOK && is_token_char(s->p[body]))
+        body++;
+    if (body - end < 10)
+        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+        const struct prefix *x = &prefixes[i];
+        size_t n = strlen(x->text);
+        if (x->text[n - 1] != s->p[end - 1] || !ends_with(s, end, x->text, n) ||
+            body - end < x->min)
+            continue;
+        size_t start = end - n;
+        if (x->mixed && (is_glued(s, start) || !is_mixed(s->p + end, body - end)))
+            continue;
+        size_t stop = token_end(s, end);
+        if (str_is(str_of(x->kind), "sendgrid") && stop < s->n && s->p[stop] == '.')
+            stop = token_end(s, stop + 1);
+        return mask(s, start, stop, x->kind);
+    }
+    return 0;
+}
+
+// header.payload.signature, each base64url, the first two JSON objects (RFC 7519).
+static size_t try_jwt(struct scan *s, size_t start)
+{
+    if (start < s->jwt_dead)
+        return 0;
+    size_t head = token_end(s, start);
+    size_t body = head < s->n && s->p[head] == '.' ? token_end(s, head + 1) : head;
+    if (head - start < 10 || body - head < 10) {
+        s->jwt_dead = head;
+        return 0;
+    }
+    size_t stop = body < s->n && s->p[body] == '.' ? token_end(s, body + 1) : body;
+    return mask(s, start, stop, "jwt");
+}
+
+static size_t try_pem(struct scan *s, size_t start)
+{
+    static const char end_mark[] = "-----END ";
+    if (!starts_with(s, start, "-----BEGIN "))
+        return 0;
+    const char *end = memmem(s->p + start, s->n - start, end_mark, sizeof end_mark - 1);
+    if (!end)
+        return mask(s, start, s->n, "pem"); // cut before its end
+    size_t at = (size_t)(end - s->p) + sizeof end_mark - 1;
+    for (size_t i = 0; i < NAME_MAX_BYTES && at < s->n && !starts_with(s, at, "-----"); i++)
+        at++;
+    return mask(s, start, starts_with(s, at, "-----") ? at + 5 : at, "pem");
+}
+
+// Does a credential follow a scheme word, rather than prose ("Basic authentication failed")?
+static bool is_credential(const char *p, size_t n)
+{
+    if (n < 8)
+        return false;
+    for (size_t i = 0; i < n && i < PREFIX_LOOK; i++) {
+        if ((p[i] >= '0' && p[i] <= '9') || (i && p[i] >= 'A' && p[i] <= 'Z') || p[i] == '=')
+            return true;
+    }
+    return n >= 24;
+}
+
+static size_t credential_end(const struct scan *s, size_t at)
+{
+    while (at < s->n && (is_token_char(s->p[at]) || strchr("+/=.~", s->p[at] ? s->p[at] : ' ')))
+        at++;
+    return at;
+}
+
+// "Bearer X" and "Basic X" (RFC 6750, RFC 7617) wherever they stand.
+static size_t try_scheme(struct scan *s, size_t start)
+{
+    size_t at = start;
+    if (starts_nocase(s, start, "bearer"))
+        at += 6;
+    else if (starts_nocase(s, start, "basic"))
+        at += 5;
+    if (at == start || is_glued(s, start))
+        return 0;
+    size_t word = at;
+    while (at < s->n && at - word < BLANKS_MAX && (s->p[at] == ' ' || s->p[at] == '+'))
+        at++;
+    if (at == word && starts_with(s, at, "%20"))
+        at += 3;
+    size_t stop = at > word ? credential_end(s, at) : at;
+    if (!is_credential(s->p + at, stop - at))
+        return 0;
+    return mask(s, at, stop, "authorization");
+}
+
+// The password of scheme://user:PASSWORD@host (RFC 3986, 3.2.1), also one with a slash left
+// unescaped.
+static size_t try_url(struct scan *s, size_t colon)
+{
+    size_t at = colon + 3, pass = 0, slash = 0, end = 0;
+    for (size_t i = at; i < s->n && i - at < URL_LOOK; i++) {
+        char c = s->p[i];
+        if (is_space(c) || strchr("\"'<>`", c ? c : ' '))
+            break;
+        if (c == ':' && !pass)
+            pass = i + 1;
+        if (c == '/' && !slash)
+            slash = i;
+        if (slash && !pass)
+            break;
+        if (c == '@' && pass)
+            end = i;
+        if (end && slash)
+            break;
+    }
+    bool port = pass && pass < s->n && s->p[pass] >= '0' && s->p[pass] <= '9';
+    for (size_t i = pass; port && i < end && s->p[i] != '/' && s->p[i] != '@'; i++)
+        port = s->p[i] >= '0' && s->p[i] <= '9';
+    if (end <= pass || (slash && slash < end && port) || starts_with(s, pass, "[redacted:"))
+        return 0;
+    return mask(s, pass, end, "password");
+}
+
+// A Telegram bot token: 8 to 10 digits, `:`, `AA` and 33 characters.
+static size_t try_telegram(struct scan *s, size_t colon)
+{
+    size_t start = colon;
+    while (start > s->done && colon - start < 11 && s->p[start - 1] >= '0' &&
+           s->p[start - 1] <= '9')
+        start--;
+    if (colon - start < 8 || colon - start > 10 || !starts_with(s, colon + 1, "AA"))
+        return 0;
+    size_t stop = token_end(s, colon + 1);
+    return stop - colon - 1 >= 33 ? mask(s, start, stop, "telegram") : 0;
+}
+
+struct keyword {
+    const char *text;
+    const char *kind;
+    bool whole; // the whole last word of the name, not just its end
+};
+
+// Separators are taken out of a name before it is compared: api_key, api-key and apiKey are one.
+static const struct keyword keywords[] = {
+    {"password", "password", false},
+    {"passwd", "password", false},
+    {"passphrase", "password", false},
+    {"passwort", "password", false},
+    {"pwd", "password", false},
+    {"pass", "password", true},
+    {"pw", "password", true},
+    {"secret", "secret", false},
+    {"secrets", "secret", true},
+    {"token", "token", false},
+    {"apikey", "api_key", false},
+    {"accesskey", "access_key", false},
+    {"accountkey", "access_key", false},
+    {"privatekey", "private_key", false},
+    {"encryptionkey", "secret", false},
+    {"signingkey", "secret", false},
+    {"sharedkey", "secret", false},
+    {"secretkey", "secret", false},
+    {"masterkey", "secret", false},
+    {"credential", "secret", false},
+    {"credentials", "secret", false},
+    {"authorization", "authorization", false},
+    {"cookie", "cookie", false},
+    {"signature", "signature", true},
+    {"sig", "signature", true},
+    {"connectionstring", "secret", false},
+};
+
+// What may stand behind a keyword and still name the secret itself.
+static const char *const key_tails[] = {"value", "data", "hash", "base64",
+                                        "b64",   "key",  "id",   "str"};
+
+static struct str without_tail(struct str name)
+{
+    while (name.n && name.p[name.n - 1] >= '0' && name.p[name.n - 1] <= '9')
+        name.n--;
+    return name;
+}
+
+static bool ends_with_keyword(struct str flat, struct str last, const struct keyword *k)
+{
+    size_t n = strlen(k->text);
+    if (k->whole)
+        return str_is(last, k->text);
+    return flat.n >= n && memcmp(flat.p + flat.n - n, k->text, n) == 0;
+}
+
+static const char *secret_kind(struct str name)
+{
+    char flat[NAME_MAX_BYTES];
+    size_t n = 0, word = 0;
+    bool was_lower = false;
+    if (name.n > NAME_MAX_BYTES)
+        name = (struct str){name.p + name.n - NAME_MAX_BYTES, NAME_MAX_BYTES};
+    name = without_tail(name);
+    for (size_t i = 0; i < name.n; i++) {
+        char c = name.p[i];
+        if (!is_alnum(c) || (was_lower && c >= 'A' && c <= 'Z'))
+            word = n;
+        was_lower = c >= 'a' && c <= 'z';
+        if (is_alnum(c))
+            flat[n++] = lower(c);
+    }
+    struct str whole = {flat, n}, last = {flat + word, n - word};
+    for (size_t t = 0; t <= ARRAY_LEN(key_tails); t++) {
+        struct str cut = whole;
+        if (t) {
+            size_t len = strlen(key_tails[t - 1]);
+            if (n < len || memcmp(flat + n - len, key_tails[t - 1], len) != 0)
+                continue;
+            cut.n -= len;
+        }
+        for (size_t i = 0; i < ARRAY_LEN(keywords); i++) {
+            if ((t == 0 || !keywords[i].whole) && ends_with_keyword(cut, last, &keywords[i]))
+                return keywords[i].kind;
+        }
+    }
+    return NULL;
+}
+
+bool redact_is_secret_name(struct str name)
+{
+    return secret_kind(name) != NULL;
+}
+
+// The name that ends before `end`: "name", 'name', \"name\" or bare, blanks allowed.
+static struct str name_before(const struct scan *s, size_t end)
+{
+    size_t floor = s->done;
+    for (int i = 0; i < BLANKS_MAX && end > floor && s->p[end - 1] == ' '; i++)
+        end--;
+    if (end > floor && (s->p[end - 1] == '"' || s->p[end - 1] == '\''))
+        end--;
+    if (end > floor && s->p[end - 1] == '\\')
+        end--;
+    size_t start = end;
+    while (start > floor && end - start < NAME_MAX_BYTES &&
+           (is_token_char(s->p[start - 1]) || s->p[start - 1] == '.'))
+        start--;
+    return (struct str){s->p + start, end - start};
+}
+
+// Is what follows a `,` or `;` another pair, rather than the rest of the password?
+static bool pair_follows(const struct scan *s, size_t at)
+{
+    if (at == s->n || s->p[at] == ' ' || s->p[at] == '"' || s->p[at] == '\'' || s->p[at] == '\\')
+        return true;
+    size_t name = at;
+    while (at < s->n && at - name < NAME_MAX_BYTES && (is_token_char(s->p[at]) || s->p[at] == '.'))
+        at++;
+    return at < s->n && at > name && (s->p[at] == '=' || s->p[at] == ':');
+}
+
+static size_t bare_end(const struct scan *s, size_t at)
+{
+    for (; at < s->n; at++) {
+        char c = s->p[at];
+        if (is_space(c) || c == '"' || c == '\'' || c == '&' || c == '`' || c == '<')
+            break;
+        if (c == '\\' && at + 1 < s->n && strchr("\"'nrt", s->p[at + 1]))
+            break;
+        if (c == '%' && starts_with(s, at, "%26"))
+            break;
+        if ((c == ',' || c == ';') && pair_follows(s, at + 1))
+            break;
+    }
+    return at;
+}
+
+// Up to the closing quote, which is written as the opening one was (`"`, `'` or `\"`), or to the
+// end of the line.
+static size_t quoted_end(const struct scan *s, size_t at, char quote, bool escaped)
+{
+    for (; at < s->n && s->p[at] != '\n'; at++) {
+        if (s->p[at] == '\\' && at + 1 < s->n) {
+            if (escaped && s->p[at + 1] == quote)
+                break;
+            at++;
+        } else if (!escaped && s->p[at] == quote) {
+            break;
+        }
+    }
+    return at < s->n ? at : s->n;
+}
+
+// Values that tell nothing: masked already, or filled in later by somebody else.
+static bool is_placeholder(const struct scan *s, size_t at)
+{
+    return starts_with(s, at, "[redacted:") || starts_with(s, at, "***") ||
+           starts_with(s, at, "{{") || starts_with(s, at, "${");
+}
+
+static bool is_no_value(struct str v)
+{
+    static const char *const words[] = {"null",  "nil",       "none", "true",
+                                        "false", "undefined", "<nil>"};
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (text_equal_nocase(v, words[i]))
+            return true;
+    }
+    return v.n == 0;
+}
+
+// Authorization: the scheme's name may stay. Schemes with parameters are masked to the end of the
+// line.
+static size_t after_scheme(const struct scan *s, size_t at, size_t *ret_stop, char quote)
+{
+    static const char *const one[] = {"bearer ", "basic ",     "token ",
+                                      "apikey ", "negotiate ", "splunk "};
+    static const char *const many[] = {"digest ", "oauth ", "aws4-hmac-sha256 ", "hmac ",
+                                       "signature "};
+    for (size_t i = 0; i < ARRAY_LEN(one); i++) {
+        if (starts_nocase(s, at, one[i])) {
+            at += strlen(one[i]);
+            *ret_stop = quote ? *ret_stop : bare_end(s, at);
+            return at;
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+        if (starts_nocase(s, at, many[i])) {
+            at += strlen(many[i]);
+            if (is_placeholder(s, at))
+                return *ret_stop;
+            while (!quote && *ret_stop < s->n && s->p[*ret_stop] != '\n')
+                ++*ret_stop;
+            return at;
+        }
+    }
+    return at;
+}
+
+// The value that begins at `at`, after a name that says it is secret.
+static size_t mask_value(struct scan *s, size_t at, const char *kind)
+{
+    for (int i = 0; i < BLANKS_MAX && at < s->n && (s->p[at] == ' ' || s->p[at] == '>'); i++)
+        at++;
+    bool escaped =
+        at + 1 < s->n && s->p[at] == '\\' && (s->p[at + 1] == '"' || s->p[at + 1] == '\'');
+    at += escaped;
+    char quote = at < s->n && (s->p[at] == '"' || s->p[at] == '\'') ? s->p[at] : 0;
+    at += quote != 0;
+    if (is_placeholder(s, at))
+        return 0;
+    size_t stop = quote ? quoted_end(s, at, quote, escaped) : bare_end(s, at);
+    if (str_is(str_of(kind), "authorization"))
+        at = after_scheme(s, at, &stop, quote);
+    else if (str_is(str_of(kind), "cookie"))
+        while (!quote && stop < s->n && s->p[stop] != '\n' && s->p[stop] != '"' &&
+               s->p[stop] != '\'')
+            stop++;
+    if (stop <= at || is_placeholder(s, at) || is_no_value((struct str){s->p + at, stop - at}))
+        return 0;
+    return mask(s, at, stop, kind);
+}
+
+static size_t try_pair(struct scan *s, size_t separator, size_t len)
+{
+    struct str name = name_before(s, separator);
+    const char *kind = name.n >= 2 ? secret_kind(name) : NULL;
+    return kind ? mask_value(s, separator + len, kind) : 0;
+}
+
+// --password VALUE, as on a command line.
+static size_t try_option(struct scan *s, size_t dashes)
+{
+    size_t end = dashes + 2;
+    while (end < s->n && end - dashes < NAME_MAX_BYTES && is_token_char(s->p[end]))
+        end++;
+    if (end == s->n || s->p[end] != ' ')
+        return 0;
+    const char *kind = secret_kind((struct str){s->p + dashes + 2, end - dashes - 2});
+    if (!kind || (end + 1 < s->n && s->p[end + 1] == '-'))
+        return 0;
+    return mask_value(s, end, kind);
+}
+
+static size_t try_colon(struct scan *s, size_t i)
+{
+    size_t next = 0;
+    if (starts_with(s, i, "://"))
+        return try_url(s, i);
+    if (i > s->done && s->p[i - 1] >= '0' && s->p[i - 1] <= '9')
+        next = try_telegram(s, i);
+    return next ? next : try_pair(s, i, 1);
+}
+
+// A rule that applies at i: where to go on, 0 if there is none.
+static size_t try_at(struct scan *s, size_t i)
+{
+    size_t next = 0;
+    switch (s->p[i]) {
+    case '-':
+        if (starts_with(s, i, "--"))
+            next = s->n - i > 5 && s->p[i + 2] == '-' ? try_pem(s, i) : try_option(s, i);
+        return next ? next : try_prefix(s, i + 1);
+    case '_':
+    case '.':
+        return try_prefix(s, i + 1);
+    case 'A':
+        // AKIA and ASIA end in it, AIza begins with it.
+        if (starts_with(s, i, "AIza"))
+            return try_prefix(s, i + 4);
+        return i > s->done && s->p[i - 1] == 'I' ? try_prefix(s, i + 1) : 0;
+    case 'J':
+        return i >= s->done + 2 && ends_with(s, i + 1, "eyJ", 3) ? try_jwt(s, i - 2) : 0;
+    case 'b':
+    case 'B':
+        return try_scheme(s, i);
+    case ':':
+        return try_colon(s, i);
+    case '=':
+        return try_pair(s, i, 1);
+    default: // a separator in a URL's query
+        if (starts_nocase(s, i, "%3D") || starts_nocase(s, i, "%3A"))
+            return try_pair(s, i, 3);
+        return 0;
+    }
+}
+
+int redact(struct buf *out, struct str text)
+{
+    struct scan s = {.out = out, .p = text.n ? text.p : "", .n = text.n};
+    for (size_t i = 0; i < s.n;) {
+        if (!trigger[(unsigned char)s.p[i]]) {
+            i++;
+            continue;
+        }
+        size_t next = try_at(&s, i);
+        i = next > i ? next : i + 1;
+    }
+    buf_add(out, s.p + s.done, s.n - s.done);
+    return out->error ? out->error : s.found;
+}
