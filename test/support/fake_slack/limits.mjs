@@ -61,6 +61,12 @@ export function checkBlocks(blocks) {
     });
   };
 
+  const rich = (list, at) => list.forEach((e, i) => {
+    if (!/^rich_text_(section|list|preformatted|quote)$|^(text|link|user|usergroup|channel|emoji|date|broadcast|color)$/.test(e?.type)) return say(`${at}/${i}/type`, `unsupported type: ${e?.type}`);
+    if (e.type === 'text') length(e.text, MAX_BLOCKS_TEXT, `${at}/${i}/text`);
+    if (e.type.startsWith('rich_')) Array.isArray(e.elements) ? rich(e.elements, `${at}/${i}/elements`) : say(`${at}/${i}`, 'missing required field: elements');
+  });
+
   if (blocks.length > 50) say('/blocks', 'no more than 50 items allowed');
   blocks.forEach((b, i) => {
     const at = `/blocks/${i}`;
@@ -79,7 +85,7 @@ export function checkBlocks(blocks) {
     else if (b.type === 'context') elements(b, 10, at, (e, p) => e?.type === 'image' ? length(e.alt_text, 2000, p + '/alt_text') : text(e, 3000, p));
     else if (b.type === 'actions') elements(b, 25, at, (e, p) => e?.type === 'button' ? button(e, p) : say(p + '/type', `unsupported type: ${e?.type}`));
     else if (b.type === 'image') { length(b.alt_text, 2000, at + '/alt_text'); if (!b.slack_file) length(b.image_url, 3000, at + '/image_url'); }
-    else if (b.type === 'rich_text') { if (!Array.isArray(b.elements)) say(at + '/elements', 'missing required field: elements'); else total += chars(richText(b.elements)); }
+    else if (b.type === 'rich_text') { if (!Array.isArray(b.elements)) say(at + '/elements', 'missing required field: elements'); else { rich(b.elements, at + '/elements'); total += chars(richText(b.elements)); } }
   });
   if (markdown > MAX_MARKDOWN) say('/blocks', `markdown blocks must be less than ${MAX_MARKDOWN + 1} characters in all`);
   if (bad.length) return { error: 'invalid_blocks', messages: bad };

@@ -12,7 +12,7 @@
 //   slack.fault('chat.postMessage', { nth: 2, status: 429, retryAfter: 1 });        // all faults: faults.mjs
 //   slack.next({ coalesceHello: true });  slack.style({ fragment: 7 });             // how sockets behave: socket_mode.mjs
 //   slack.refresh();  slack.warn();  slack.hang();  slack.reset();  slack.ghost();  slack.linkDisabled();  slack.tooMany();
-//   slack.outage('refuse' | '5xx' | 'reset' | false);  slack.revoke('bot');  slack.removeScope('im:history');
+//   slack.outage('refuse' | 'reset' | 'hang' | '5xx' | false);  slack.revoke('bot');  slack.removeScope('im:history');
 //   await slack.stop();
 // What there is to look at: posted, updated, deleted, ephemeral, statuses, requests (in order: at, method, args, token, headers,
 // status, error), connections, envelopes (attempts, acked, latency), violations (what a good client never does), messages(),
@@ -21,6 +21,7 @@
 // As a program: node test/support/fake_slack/main.mjs [--port N] [--tls] [--proxy] [--options JSON]
 // prints one line of JSON (api_url, env, ...), then takes commands, a line each, on stdin: NAME, or NAME and a JSON array of
 // arguments, or NAME and plain text for one string; each is answered by one line {"ok":true,"result":...}.
+// in the order they came (one that waits holds up the next).
 //   say hello             click ["Allow",{"user":"second"}]             fault ["chat.postMessage",{"lose":true}]
 // The same over HTTP, for shells: curl -d '{"cmd":"say","args":["hello"]}' URL/_test   (plain `say hello` as the body works too).
 // Ends with SIGTERM, with `quit`, and with the end of stdin when that is a pipe.
@@ -51,7 +52,7 @@ export class FakeSlack {
   workspace = new Workspace(); faults = new Faults(); actions = new Actions(this); http = new Http(this);
   posted = []; updated = []; deleted = []; ephemeral = []; statuses = []; violations = [];
   state = { messagesTab: true }; users = USERS; channels = CHANNELS; botIdentity = { user: BOT_USER, bot_id: BOT, app_id: APP };
-  #open = new Set(); #waiters = new Set(); #outage = false; #server; #timers = new Set();
+  #open = new Set(); #waiters = new Set(); #outage = false; #server;
 
   constructor(options) {
     this.options = { ...DEFAULTS, ...options };
@@ -62,11 +63,11 @@ export class FakeSlack {
   }
 
   async start() {
-    const handler = (req, res) => { if (this.#outage === '5xx' && req.url !== '/_test') { res.writeHead(503, { 'content-type': 'text/html' }); return res.end('<html>503 Service Unavailable</html>'); } this.http.handle(req, res); };
+    const handler = (req, res) => { if (this.#outage === '5xx' && req.url !== '/_test') { res.writeHead(503, { 'content-type': 'text/html' }); return res.end('<html>503 Service Unavailable</html>'); } if (this.#outage === 'hang' && req.url !== '/_test') return; this.http.handle(req, res); };
     if (this.options.tls) this.certificates = makeCertificates();
     this.#server = this.options.tls ? https.createServer({ key: this.certificates.key, cert: this.certificates.cert, ALPNProtocols: ['http/1.1'] }, handler) : http.createServer(handler);
     this.#server.on('connection', s => { if (this.#outage === 'reset') return rst(s); this.#open.add(s); s.on('close', () => this.#open.delete(s)); s.on('error', () => {}); });
-    this.#server.on('upgrade', (req, socket, head) => this.#outage === '5xx' ? socket.end('HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n') : this.socket.upgrade(req, socket, head));
+    this.#server.on('upgrade', (req, socket, head) => this.#outage === '5xx' ? socket.end('HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n') : this.#outage === 'hang' ? socket.on('error', () => {}) : this.socket.upgrade(req, socket, head));
     this.#server.on('tlsClientError', () => {});
     await this.#listen(this.options.port);
     this.port = this.#server.address().port;
@@ -80,7 +81,6 @@ export class FakeSlack {
 
   async stop() {
     this.socket.stop();
-    for (const t of this.#timers) clearTimeout(t);
     for (const w of this.#waiters) w.fail(new Error('the fake Slack was stopped'));
     for (const s of this.#open) s.destroy();
     if (this.#server.listening) await new Promise(r => this.#server.close(r));
@@ -136,7 +136,7 @@ export class FakeSlack {
   clearFaults(method) { this.faults.clear(method); this.socket.style({}); }
   async outage(kind) {
     const was = this.#outage; this.#outage = kind;
-    if (kind) for (const c of this.connections) if (c.open && kind !== '5xx') c.reset();
+    if (kind) for (const c of this.connections) if (c.open && kind !== '5xx') kind === 'hang' ? c.hang() : c.reset();
     if (kind === 'refuse' && was !== 'refuse') { const closed = new Promise(r => this.#server.close(r)); for (const s of this.#open) rst(s); await closed; }
     if (kind !== 'refuse' && was === 'refuse') await this.#listen(this.port);
   }
@@ -154,7 +154,7 @@ export class FakeSlack {
   sendText(text, id) { return this.#each(id, c => c.sendText(text)); }
   ping(payload, id) { return this.#each(id, c => c.ping(payload)); }
   ghost(ms) { this.socket.addGhost(ms); return this.socket.registrations.length; }
-  clearGhosts() { this.socket.registrations = this.socket.registrations.filter(r => !r.ghost); }
+  clearGhosts() { this.socket.registrations = this.socket.registrations.filter(r => !r.ghost && !r.hung); }
   #token(kind) { return this.tokens.get(kind === 'app' ? this.appToken : this.botToken); }
   revoke(kind = 'bot', error = 'token_revoked') { this.#token(kind).error = error; }
   restore(kind = 'bot') { delete this.#token(kind).error; }

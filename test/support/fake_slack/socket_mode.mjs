@@ -206,26 +206,26 @@ export class SocketMode {
   deliver(type, payload, { to, attempt = 0, record, pad = 0 } = {}) {
     const r = record ?? { type, payload, event_id: payload.event_id, at: Date.now(), attempts: [], acked: null, lost: false };
     if (!record) this.envelopes.push(r);
-    const target = this.#route(to), envelope_id = crypto.randomUUID();
+    const target = this.#route(typeof to === 'number' ? this.connections.find(c => c.id === to) : to), envelope_id = crypto.randomUUID();
     const a = { envelope_id, at: Date.now(), connection: target?.id ?? null, acked: null, ackedOn: null };
     r.attempts.push(a); this.#byId.set(envelope_id, [r, a]); r.envelope_id ??= envelope_id;
     const envelope = { envelope_id, payload, type, accepts_response_payload: type !== 'events_api' };
     if (type === 'events_api') Object.assign(envelope, { retry_attempt: attempt, retry_reason: attempt ? 'timeout' : '' });
     if (pad) envelope.payload = { ...payload, event_context: 'x'.repeat(Math.max(0, pad - JSON.stringify(envelope).length)) };
     if (target?.open) target.send(envelope);
-    if (type === 'events_api') { if (target || this.options.offline === 'retry') this.#retryLater(r, attempt); else r.lost = true; }
+    if (target || this.options.offline === 'retry') this.#expectAck(r, attempt); else r.lost = true;
     this.changed();
     return r;
   }
 
-  #retryLater(r, attempt) {
-    const { ackTimeoutMs, retryDelaysMs } = this.options;
-    const t = setTimeout(() => {
-      if (r.acked) return;
-      if (attempt >= retryDelaysMs.length) { r.lost = true; return this.changed(); }
-      setTimeout(() => { if (!r.acked && !this.stopped) this.deliver(r.type, r.payload, { attempt: attempt + 1, record: r }); }, retryDelaysMs[attempt]).unref();
-    }, ackTimeoutMs);
-    t.unref();
+  // An event comes again by the schedule, a click does not: its person is shown an error mark (lost).
+  #expectAck(r, attempt) {
+    const { ackTimeoutMs, retryDelaysMs } = this.options, delays = r.type === 'events_api' ? retryDelaysMs : [];
+    setTimeout(() => {
+      if (r.acked || this.stopped) return;
+      if (attempt >= delays.length) { r.lost = true; return this.changed(); }
+      setTimeout(() => { if (!r.acked && !this.stopped) this.deliver(r.type, r.payload, { attempt: attempt + 1, record: r }); }, delays[attempt]).unref();
+    }, ackTimeoutMs).unref();
   }
 
   // Sends an event again although it was acknowledged: Slack's own attempt that crossed the ack.
