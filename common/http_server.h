@@ -7,10 +7,11 @@
 #include <uv.h>
 
 #include "common/buf.h"
+#include "common/http_address.h"
 
 struct http_server;
-struct http_request; // owned by the server; valid from on_headers until it was answered or on_abort
-                     // returned
+// Owned by the server; valid from on_headers until it was answered or on_abort returned.
+struct http_request;
 
 struct http_limits {
     size_t max_body;      // bytes of one body
@@ -21,19 +22,22 @@ struct http_limits {
     unsigned max_connections; // beyond it the longest idle connection is closed
     unsigned request_ms;      // from a request's first byte to its last: 408
     unsigned idle_ms;         // a connection without a request
+    unsigned write_ms;        // for the peer to take an answer
 };
 extern const struct http_limits http_default_limits;
 
 struct http_handler {
     // The headers are in, the body is not. Return 0 to receive the body, or answer now
     // (http_respond) and return 1: what follows of the body is then read and thrown away, within
-    // limits.
+    // limits. "Expect: 100-continue" is granted after a 0.
     int (*on_headers)(struct http_request *r, void *data);
     // The whole request is in. Answer now or later, once.
     void (*on_request)(struct http_request *r, void *data);
-    // The body is over the cap. Answer (413), now or later, once.
+    // Instead of on_request: the body is over the cap. Answer (413), now or later, once; the
+    // connection is closed after it, slowly enough for the peer to read it.
     void (*on_too_large)(struct http_request *r, uint64_t at_least_bytes, void *data);
-    // The peer went away before a late answer: forget r.
+    // Once, after on_headers returned 0 and before the answer: the peer went away, or the server
+    // refuses the rest of the request (malformed, too slow, over the budget). Forget r.
     void (*on_abort)(struct http_request *r, void *data);
     // Optional: counts what the server refused by itself (400, 408, 431, 503), with its reason.
     void (*on_refused)(int status, const char *reason, void *data);
@@ -41,7 +45,8 @@ struct http_handler {
 
 // address: "host:port", IPv6 in brackets, port 0 picks one. reuse_port: share the port with other
 // processes of the same user (SO_REUSEPORT). Borrows loop and handler for its life. Errors:
-// -EADDRINUSE, -EACCES, -EADDRNOTAVAIL, -EINVAL (address).
+// -EADDRINUSE, -EACCES, -EADDRNOTAVAIL, -EINVAL (address). Raises the limit of open files as far as
+// it goes. The process must ignore SIGPIPE.
 int http_server_start(uv_loop_t *loop, const char *address, bool reuse_port,
                       const struct http_limits *limits, const struct http_handler *handler,
                       void *data, struct http_server **ret_server) MUST_CHECK;
@@ -51,11 +56,6 @@ const char *http_server_address(const struct http_server *s); // "127.0.0.1:8788
 // on_closed comes once, last.
 void http_server_stop(struct http_server *s, unsigned grace_ms, void (*on_closed)(void *data),
                       void *data);
-
-// Splits "host:port" (IPv6 in brackets). -EINVAL with nothing written when it is not one.
-int http_address_parse(const char *address, char *ret_host, size_t host_size,
-                       int *ret_port) MUST_CHECK;
-bool http_address_is_loopback(const char *address);
 
 struct str http_method(const struct http_request *r);
 struct str http_path(const struct http_request *r);  // without the query; as sent, not decoded
