@@ -61,6 +61,22 @@ static bool is_me(int64_t pid, int64_t started)
     return pid == self()->pid && started == self()->started;
 }
 
+const char *lease_self(void)
+{
+    static char text[96];
+    const struct self *me = self();
+    snprintf(text, sizeof text, "%lld %lld %s", (long long)me->pid, (long long)me->started,
+             me->boot_id);
+    return text;
+}
+
+bool lease_alive(const char *process)
+{
+    char *end;
+    int64_t pid = strtoll(process, &end, 10), started = strtoll(end, &end, 10);
+    return *end == ' ' && is_alive(pid, started, end + 1);
+}
+
 int lease_read(struct store *s, const char *channel, struct lease_info *ret_info)
 {
     struct stmt *q =

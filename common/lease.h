@@ -28,3 +28,7 @@ int lease_read(struct store *s, const char *channel,
 int listener_add(struct store *s, const char *address) MUST_CHECK;
 int listener_shared(struct store *s, const char *address) MUST_CHECK; // 1 / 0 / <0, without adding
 void listener_remove(struct store *s);
+
+// This process as text that no other process ever has, and whether the process so named still runs.
+const char *lease_self(void);
+bool lease_alive(const char *process);

@@ -69,6 +69,83 @@ const char *const schema_steps[] = {
 
     // The last word of each cluster's always-firing alert.
     "CREATE TABLE watchdog(cluster TEXT PRIMARY KEY, seen_at INTEGER NOT NULL);",
+
+    // 2: Slack. Conversations are direct messages, so an outbox row is addressed to a person;
+    // `channel` is the conversation it went to. *_due_boot is the same moment in boot time, of the
+    // boot named in slack_meta.
+    "CREATE TABLE slack_inbox("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL,"
+    "  kind INTEGER NOT NULL," // enum inbox_kind
+    "  channel TEXT NOT NULL, ts TEXT NOT NULL, ts_us INTEGER NOT NULL, thread_ts TEXT NOT NULL,"
+    "  user_id TEXT NOT NULL, text TEXT NOT NULL, escalation_id INTEGER,"
+    "  state INTEGER NOT NULL DEFAULT 0," // enum inbox_state
+    "  pushes INTEGER NOT NULL DEFAULT 0, pushed_at INTEGER, session TEXT NOT NULL DEFAULT '');"
+    "CREATE INDEX slack_inbox_open ON slack_inbox(ts_us, id) WHERE state < 2;"
+    "CREATE INDEX slack_inbox_thread ON slack_inbox(channel, thread_ts) WHERE thread_ts <> '';"
+
+    "CREATE TABLE slack_seen(key TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX slack_seen_at ON slack_seen(at);"
+
+    "CREATE TABLE slack_outbox("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, at INTEGER NOT NULL,"
+    "  op INTEGER NOT NULL," // enum outbox_op
+    "  user_id TEXT NOT NULL, thread_ts TEXT NOT NULL DEFAULT '',"
+    "  target_ts TEXT NOT NULL DEFAULT ''," // the message that is changed or reacted to
+    "  body TEXT NOT NULL DEFAULT ''," // text, emoji or file name; '' where it is rendered from ref
+    "  ref INTEGER NOT NULL DEFAULT 0, ref_id INTEGER NOT NULL DEFAULT 0," // enum outbox_ref
+    "  state INTEGER NOT NULL DEFAULT 0,"                                  // enum outbox_state
+    "  plain INTEGER NOT NULL DEFAULT 0," // the blocks were refused: text only
+    "  attempts INTEGER NOT NULL DEFAULT 0, attempted_at INTEGER,"
+    "  file_id TEXT NOT NULL DEFAULT '',"
+    "  channel TEXT NOT NULL DEFAULT '', ts TEXT NOT NULL DEFAULT '',"
+    "  error TEXT NOT NULL DEFAULT '', done_at INTEGER);"
+    "CREATE INDEX slack_outbox_open ON slack_outbox(user_id, id) WHERE state < 2;"
+    "CREATE INDEX slack_outbox_ref ON slack_outbox(ref, ref_id) WHERE ref > 0;"
+    "CREATE INDEX slack_outbox_ts ON slack_outbox(ts) WHERE ts <> '';"
+    "CREATE INDEX slack_outbox_thread ON slack_outbox(user_id, thread_ts) WHERE thread_ts <> '';"
+
+    "CREATE TABLE slack_escalation("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL, body TEXT NOT NULL,"
+    "  severity TEXT NOT NULL, incident_id INTEGER, recommended_action TEXT NOT NULL,"
+    "  state INTEGER NOT NULL DEFAULT 0," // enum escalation_state
+    "  created_at INTEGER NOT NULL,"
+    "  due_at INTEGER, due_boot INTEGER," // next nag, end of the snooze, or the question after an
+                                          // hour of silence
+    "  nags INTEGER NOT NULL DEFAULT 0, asked_again INTEGER NOT NULL DEFAULT 0,"
+    "  channel TEXT NOT NULL DEFAULT '', ts TEXT NOT NULL DEFAULT '',"
+    "  changed_by TEXT NOT NULL DEFAULT '', changed_at INTEGER," // of the state
+    "  note TEXT NOT NULL DEFAULT '');"
+    "CREATE INDEX slack_escalation_due ON slack_escalation(due_at) WHERE due_at IS NOT NULL;"
+    "CREATE INDEX slack_escalation_live ON slack_escalation(id) WHERE state < 3;"
+
+    "CREATE TABLE slack_prompt("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, request_id TEXT NOT NULL, session TEXT NOT NULL,"
+    "  tool TEXT NOT NULL, description TEXT NOT NULL, preview TEXT NOT NULL,"
+    "  nonce TEXT NOT NULL,"              // the buttons' value
+    "  state INTEGER NOT NULL DEFAULT 0," // enum prompt_state
+    "  created_at INTEGER NOT NULL, due_at INTEGER, due_boot INTEGER,"
+    "  nags INTEGER NOT NULL DEFAULT 0,"
+    "  channel TEXT NOT NULL DEFAULT '', ts TEXT NOT NULL DEFAULT '',"
+    "  decided_by TEXT NOT NULL DEFAULT '', decided_at INTEGER,"
+    "  told INTEGER NOT NULL DEFAULT 0);" // the session has the answer
+    "CREATE INDEX slack_prompt_due ON slack_prompt(due_at) WHERE due_at IS NOT NULL;"
+    "CREATE INDEX slack_prompt_request ON slack_prompt(request_id);"
+    "CREATE INDEX slack_prompt_live ON slack_prompt(session) WHERE told = 0;"
+
+    "CREATE TABLE slack_person("
+    "  user_id TEXT PRIMARY KEY, name TEXT NOT NULL DEFAULT '', channel TEXT NOT NULL DEFAULT '',"
+    "  synced_ts TEXT NOT NULL DEFAULT ''," // what was said until then has been read
+    "  messages INTEGER NOT NULL DEFAULT 0, last_at INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX slack_person_channel ON slack_person(channel);"
+
+    "CREATE TABLE slack_meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);"
+
+    // What the owner must hear whatever runs; Slack's channel sends it. Any module may add a row.
+    "CREATE TABLE page("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, severity TEXT NOT NULL,"
+    "  text TEXT NOT NULL, incident_id INTEGER,"
+    "  queued INTEGER NOT NULL DEFAULT 0);" // it is in slack_outbox
+    "CREATE INDEX page_new ON page(id) WHERE queued = 0;",
 };
 
 const size_t schema_version = ARRAY_LEN(schema_steps);
