@@ -12,7 +12,6 @@ struct http_call;
 
 enum {
     HTTP_CLIENT_TIMEOUT_MS = 30 * 1000,     // a whole call, unless the request says otherwise
-    HTTP_CLIENT_CONNECT_MS = 10 * 1000,     // DNS to the end of TLS
     HTTP_CLIENT_MAX_RESPONSE = 1024 * 1024, // bytes of body, unless the request says otherwise
     HTTP_CLIENT_MAX_HEAD = 64 * 1024,       // bytes of the answer's headers
     HTTP_CLIENT_MAX_CALLS = 64,             // under way at once
