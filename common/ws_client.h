@@ -40,9 +40,10 @@ struct ws_closed {
     enum ws_end end;
     int code;          // close status (RFC 6455, 7.4); 1005 = frame without one, 1006 = no frame
     struct str reason; // of the peer's close frame; a stranger's text
-    int error; // 0 or -ETIMEDOUT, -ECONNREFUSED (final answer other than 101), -EPROTO, -ENOBUFS
-               // (the peer does not read), -ECONNRESET (the connection ended), -EIO (name,
-               // connection, proxy, TLS)
+    // 0 or -ETIMEDOUT, -ECONNREFUSED (a final answer other than 101), -EPROTO (of the handshake or
+    // of frames), -E2BIG (the answer's head), -ECONNRESET (the connection ended), -EIO (name,
+    // connection, proxy or TLS failed), -ENOMEM
+    int error;
     const char *error_text; // one line for people, never with the URL's query; "" without error
     int http_status;        // of the answer to the upgrade, 0 if none
     int64_t retry_after_s;  // of that answer, 0 if absent
