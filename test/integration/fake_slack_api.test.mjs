@@ -87,9 +87,10 @@ describe('messages', { concurrency: 4 }, () => {
     slack.delete(parent.ts);
     const orphan = await post({ text: 'orphan' }); assert.deepEqual([orphan.ok, 'thread_ts' in orphan.message], [true, false]);
     assert.equal((await call(slack, 'conversations.replies', { channel: dm, ts: parent.ts }, FORM)).error, 'thread_not_found');
+    assert.equal((await post({ text: 'no thread', thread_ts: undefined, reply_broadcast: true })).message.subtype, undefined);
     const p2 = slack.say('another'); slack.fault('chat.postMessage', { unthread: true });
     assert.equal((await post({ text: 'x', thread_ts: p2.ts })).message.thread_ts, undefined);
-    assert.deepEqual(slack.posted.map(p => [p.text, p.thread_ts]), [['a', parent.ts], ['b', parent.ts], ['under a reply', undefined], ['orphan', undefined], ['x', undefined]]);
+    assert.deepEqual(slack.posted.map(p => [p.text, p.thread_ts]), [['a', parent.ts], ['b', parent.ts], ['under a reply', undefined], ['orphan', undefined], ['no thread', undefined], ['x', undefined]]);
   });
   test('history pages, with and without metadata', async () => {
     const slack = await start(), dm = slack.dm(), said = [1, 2, 3, 4, 5].map(n => slack.say(`m${n}`).ts), get = args => call(slack, 'conversations.history', { channel: dm, ...args }, FORM);
@@ -190,6 +191,11 @@ describe('faults', { concurrency: 4 }, () => {
     const a = await post(slack, 'x'); assert.deepEqual([a.status, a.headers.get('retry-after'), a.error], [429, '1', 'ratelimited']);
     assert.equal((await post(slack, 'x')).status, 429); assert.match(slack.violations[0].what, /before Retry-After was over/);
     await new Promise(r => setTimeout(r, 1010)); assert.equal((await post(slack, 'x')).ok, true);
+  });
+  test('remembers posts that were under way at once', async () => {
+    const slack = await start(); slack.fault('chat.postMessage', { delayMs: 100 });
+    await Promise.all([post(slack, 'a'), new Promise(r => setTimeout(r, 30)).then(() => post(slack, 'b'))]); await post(slack, 'c');
+    assert.deepEqual(slack.violations.map(v => v.what), [`two posts at once to ${slack.dm()}: their order is luck`]);
   });
   test('rate limits per channel, if set', async () => {
     const slack = await start({ limits: { 'chat.postMessage': { perMinute: 60, burst: 2 } } }), status = async channel => (await call(slack, 'chat.postMessage', { channel, text: 'x' })).status;

@@ -1,6 +1,6 @@
 // What people do in the workspace, and the events that Slack makes of it.
 import crypto from 'node:crypto';
-import { publicMessage, richText, APP, BOT, BOT_USER, TEAM, DOMAIN } from './workspace.mjs';
+import { publicMessage, richText, APP, BOT_USER, TEAM, DOMAIN } from './workspace.mjs';
 import { publicFile, setReaction } from './web_api.mjs';
 import { storeText } from './limits.mjs';
 
@@ -11,11 +11,12 @@ export class Actions {
   #slack; responseUrls = new Map();
   constructor(slack) { this.#slack = slack; }
 
-  // Delivers any event; returns its envelope record. opts: to (connection), pad (bytes), drop (Slack never sends it)
+  // Delivers any event; returns its envelope record. opts: to (connection or its id), pad (bytes),
+  // drop (Slack never sends it), payload (fields that replace its own)
   event(event, opts = {}) {
     const id = opts.event_id ?? eventId();
     const payload = { ...EMPTY, context_team_id: TEAM, context_enterprise_id: null, event, type: 'event_callback', event_id: id, event_time: Math.floor(Date.now() / 1000),
-      authorizations: [{ enterprise_id: null, team_id: TEAM, user_id: BOT_USER, is_bot: true, is_enterprise_install: false }], is_ext_shared_channel: false, event_context: '4-' + id };
+      authorizations: [{ enterprise_id: null, team_id: TEAM, user_id: BOT_USER, is_bot: true, is_enterprise_install: false }], is_ext_shared_channel: false, event_context: '4-' + id, ...opts.payload };
     return opts.drop ? null : this.#slack.socket.deliver('events_api', payload, opts);
   }
   rateLimited() { return this.#slack.socket.deliver('events_api', { ...EMPTY, type: 'app_rate_limited', minute_rate_limited: Math.floor(Date.now() / 1000) }); }
@@ -29,7 +30,7 @@ export class Actions {
   }
 
   // opts: user, channel, thread_ts, files: [{ name, content, mimetype }], broadcast, twice (two ts, one client_msg_id),
-  // drop (no event: only history has it), to, pad
+  // drop (no event: only history has it), event (fields that replace the event's own), and those of event()
   say(text, opts = {}) {
     const { user, channel } = this.#place(opts), s = this.#slack, w = s.workspace, { thread_ts } = opts;
     const files = (opts.files ?? []).map(f => {
@@ -42,7 +43,7 @@ export class Actions {
       message = w.add(channel, { user, ...(client_msg_id && { client_msg_id }), text: storeText(text), blocks: [richText(text)], ...(thread_ts && { thread_ts }), ...(files.length ? { subtype: 'file_share', files } : opts.broadcast && { subtype: 'thread_broadcast' }) });
       if (message.thread_ts) message.parent_user_id ??= BOT_USER;
       if (!this.#hears(channel)) continue;
-      const event = { ...publicMessage(message), channel, event_ts: message.ts, channel_type: this.#type(channel) };
+      const event = { ...publicMessage(message), channel, event_ts: message.ts, channel_type: this.#type(channel), ...opts.event };
       records.push(this.event(event, opts));
       if (this.#type(channel) === 'channel' && text.includes(`<@${BOT_USER}>`)) { const { channel_type, subtype, ...rest } = event; records.push(this.event({ ...rest, type: 'app_mention' }, opts)); }
     }
@@ -105,16 +106,23 @@ export class Actions {
       if (found) break;
     }
     if (!found) throw new Error(`no button ${button} in ${channel}${opts.ts ? ' ' + opts.ts : ''}`);
-    const key = crypto.randomBytes(12).toString('hex'), now = s.workspace.nextTs(), who = s.workspace.users.get(user), action_id = found.action_id ?? 'auto' + found.block_id;
-    this.responseUrls.set(key, { channel, ts: message.ts, user, at: Date.now(), uses: 0 });
+    const key = this.#responseUrl(channel, message.ts, user), now = s.workspace.nextTs(), who = s.workspace.users.get(user), action_id = found.action_id ?? 'auto' + found.block_id;
     const thread = message.thread_ts ? { thread_ts: message.thread_ts } : {};
     const payload = { type: 'block_actions', user: { id: user, username: who.name, name: who.name, team_id: TEAM }, api_app_id: APP, token: 'verification',
       container: { type: 'message', message_ts: message.ts, channel_id: channel, is_ephemeral: false, ...thread }, trigger_id: `${now.replace('.', '')}.1.${key}`,
       team: { id: TEAM, domain: DOMAIN }, enterprise: null, is_enterprise_install: false, channel: { id: channel, name: channel.startsWith('D') ? 'directmessage' : 'general' },
-      message: publicMessage(message), state: { values: {} }, response_url: `${s.origin}/actions/${TEAM}/1/${key}`,
+      message: publicMessage(message), state: { values: {} }, response_url: this.#answerAt(key),
       actions: [{ action_id, block_id: found.block_id, text: found.text, ...(found.value !== undefined && { value: found.value }), ...(found.style && { style: found.style }), type: 'button', action_ts: now }] };
     return s.socket.deliver('interactive', payload, opts);
   }
 
+  slash(command, text = '', opts = {}) {
+    const { user, channel } = this.#place(opts), s = this.#slack, key = this.#responseUrl(channel, null, user);
+    return s.socket.deliver('slash_commands', { token: 'verification', team_id: TEAM, team_domain: DOMAIN, channel_id: channel, channel_name: channel.startsWith('D') ? 'directmessage' : 'general', user_id: user, user_name: s.workspace.users.get(user).name,
+      command, text, api_app_id: APP, is_enterprise_install: 'false', response_url: this.#answerAt(key), trigger_id: `1.1.${key}` }, opts);
+  }
+
+  #responseUrl(channel, ts, user) { const key = crypto.randomBytes(12).toString('hex'); this.responseUrls.set(key, { channel, ts, user, at: Date.now(), uses: 0 }); return key; }
+  #answerAt(key) { return `${this.#slack.origin}/actions/${TEAM}/1/${key}`; }
   #find(channel, ts) { const m = this.#slack.workspace.find(channel, ts); if (!m) throw new Error(`no message ${ts} in ${channel}`); return m; }
 }

@@ -7,7 +7,8 @@
 //     cutBody: true        the call is carried out, half of the answer is sent, then the connection ends
 //     reset: true          the connection is reset before anything is done
 //     hang: true           carried out, never answered          delayMs: 500    carried out, answered late
-//     body: 'text'         that body, as text/html, status 200   unthread: true  thread_ts is ignored
+//     body: 'text'         that body with status 200, as text/html or `type`
+//     unthread: true       thread_ts is ignored, without a word
 //     commit: bool         overrides whether the call is carried out
 export class Faults {
   #list = [];

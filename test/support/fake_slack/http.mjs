@@ -11,7 +11,7 @@ const LOGIN = '<!DOCTYPE html>\n<html><head><title>Slack</title></head><body><fo
 
 export class Http {
   requests = [];
-  #slack; #blocked = new Map(); #buckets = new Map(); #inFlight = new Map();
+  #slack; #blocked = new Map(); #buckets = new Map();
   constructor(slack) { this.#slack = slack; }
 
   async handle(req, res) {
@@ -25,8 +25,8 @@ export class Http {
     this.requests.push(r);
     parseArgs(r, url, body);
     const fault = r.fault = this.#slack.faults.take(r);
-    this.#inFlight.set(method, (this.#inFlight.get(method) ?? 0) + 1);
-    res.on('close', () => { this.#inFlight.set(method, this.#inFlight.get(method) - 1); r.done = Date.now(); this.#slack.changed(); });
+    if (method === 'chat.postMessage' && this.requests.some(o => o !== r && !o.done && o.method === method && o.args.channel === r.args.channel)) this.#slack.violation(`two posts at once to ${r.args.channel}: their order is luck`);
+    res.on('close', () => { r.done = Date.now(); this.#slack.changed(); });
     if (fault?.reset) return rst(req.socket);
     if (fault && !fault.commit) { if (fault.hang) return; await sleep(fault.delayMs); return this.#faulty(res, r, fault); }
     let out;
@@ -42,7 +42,7 @@ export class Http {
   }
 
   #faulty(res, r, f) {
-    if (f.body !== undefined) return this.#send(res, r, { status: 200, text: f.body, type: 'text/html; charset=utf-8' });
+    if (f.body !== undefined) return this.#send(res, r, { status: 200, text: f.body, type: f.type ?? 'text/html; charset=utf-8' });
     if (f.status === 429) { this.#block(r, f.retryAfter ?? 1); return this.#limited(res, r, f.retryAfter ?? 1); }
     if (f.status) return this.#send(res, r, { status: f.status, text: f.text ?? HTML, type: 'text/html', headers: f.retryAfter === undefined ? {} : { 'retry-after': String(f.retryAfter) } });
     this.#send(res, r, { json: { ok: false, error: f.error, ...f.extra } });

@@ -19,7 +19,8 @@ export class Connection {
     socket.on('data', d => this.#data(d));
     socket.on('error', () => {});
     socket.on('end', () => { if (!this.hung) socket.end(); });
-    socket.on('close', () => this.#gone());
+    // With TLS and Node 18 only the socket below tells of a reset.
+    for (const each of [socket, socket._parent]) each?.on('close', () => this.#gone());
   }
 
   get open() { return this.closed === null; }
@@ -49,6 +50,7 @@ export class Connection {
   #helloFrame() {
     this.#mode.register(this);
     this.hello = Date.now();
+    if (typeof this.#style.hello === 'object') return encodeFrame(TEXT, slackJson(this.#style.hello));
     return encodeFrame(TEXT, slackJson({ type: 'hello', num_connections: this.#mode.registrations.length, debug_info: { host: 'applink-5', build_number: 54, approximate_connection_time: Math.round(this.#mode.options.connectionLifeMs / 1000) }, connection_info: { app_id: APP } }));
   }
 
@@ -76,6 +78,8 @@ export class Connection {
     encodeFragments(text, size).forEach((f, i) => { this.#write(f); if (i === 0 && this.#style.pingInsideFragments !== false) this.ping('Ping from between fragments'); });
   }
   send(o) { this.sendText(slackJson(o)); }
+  cork() { this.#socket.cork(); }
+  uncork() { this.#socket.uncork(); }
   sendRaw(bytes) { this.#write(bytes); }
   ping(payload) { this.#outstanding.push({ payload, at: Date.now() }); this.#write(encodeFrame(PING, payload)); }
   disconnect(reason, extra = {}) {
@@ -136,6 +140,7 @@ export class Connection {
   }
 
   #gone() {
+    if (this.closed) return;
     this.closed = Date.now();
     for (const t of this.#timers) clearTimeout(t);
     const { ghostOnAbort, ghostMs } = this.#mode.options;
@@ -160,7 +165,7 @@ export class SocketMode {
   }
 
   // How the next connections behave: style(x) for all from now on, next(x) for one (several calls queue up).
-  // x: coalesceHello, hello: false, helloDelayMs, fragment: bytes, dribble: bytes a write, textBefore: [], textAfter: [], badAccept,
+  // x: coalesceHello, hello: false or another object, helloDelayMs, fragment: bytes, dribble: bytes a write, textBefore: [], textAfter: [], badAccept,
   // status: 503 (upgrade refused), refuse (reset instead of an answer), noAnswer, resetAfterMs, hangAfterMs, endAfterMs
   style(x) { this.#style = x; }
   next(x) { this.#next.push(x); }
@@ -229,7 +234,14 @@ export class SocketMode {
   }
 
   // Sends an event again although it was acknowledged: Slack's own attempt that crossed the ack.
-  again(r, attempt = 1) { return this.deliver(r.type, r.payload, { attempt, record: r }); }
+  again(which, attempt = 1) {
+    const r = this.envelopes.find(e => e === which || e.event_id === which || e.envelope_id === which || e.payload.event?.ts === which);
+    if (!r) throw new Error(`no envelope ${which}`);
+    return this.deliver(r.type, r.payload, { attempt, record: r });
+  }
+
+  // What fn sends leaves in one write, and so in one TLS record.
+  corked(fn) { const live = this.live; live.forEach(c => c.cork()); try { return fn(); } finally { live.forEach(c => c.uncork()); } }
 
   ack(message, c) {
     const [r, a] = this.#byId.get(message.envelope_id) ?? [];

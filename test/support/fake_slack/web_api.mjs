@@ -52,6 +52,7 @@ function openConversation(c) {
   if (channel) { const it = conversation(c); return { no_op: true, already_open: true, channel: flag(c.args.return_im) ? describe(it) : { id: it.id } }; }
   const user = c.workspace.users.get(String(users)) ?? fail('user_not_found');
   if (user.deleted) fail('user_disabled');
+  if (flag(c.args.prevent_creation) && !c.workspace.conversations.has('D' + user.id.slice(1))) fail('channel_not_found');
   const before = c.workspace.conversations.has('D' + user.id.slice(1)), id = c.workspace.dm(user.id) ?? fail('user_not_found');
   return { ...(before && { no_op: true, already_open: true }), channel: flag(c.args.return_im) ? describe(c.workspace.conversations.get(id)) : { id } };
 }

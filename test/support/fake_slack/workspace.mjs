@@ -1,6 +1,6 @@
 // The workspace: people, conversations, messages with their threads and history, files. Knows no HTTP and no socket.
 import crypto from 'node:crypto';
-import { storeText, pings } from './limits.mjs';
+import { storeText } from './limits.mjs';
 
 export const TEAM = 'T0FAKETEAM1', APP = 'A0FAKEAPP01', BOT_USER = 'U0FAKEBOT01', BOT = 'B0FAKEBOT01', DOMAIN = 'fake-slack';
 export const USERS = {
@@ -90,7 +90,6 @@ export function publicMessage(m, { metadata = false } = {}) {
   return structuredClone(out);
 }
 
-export const mentioned = pings;
 const blockId = (ts, i) => crypto.createHash('sha1').update(`${ts}:${i}`).digest('base64url').slice(0, 5);
 export const richText = text => ({ type: 'rich_text', elements: [{ type: 'rich_text_section', elements: [{ type: 'text', text }] }] });
 // A markdown block is kept as the rich text it is turned into.
