@@ -4,9 +4,7 @@
 // sees and the strict check of what it sends are made (MCP 2025-11-25, "Server features / Tools").
 
 #include "common/json.h"
-
-struct mcp_server;
-struct mcp_call; // one tools/call under way; freed by mcp_call_finish and mcp_call_error
+#include "mcp/call.h"
 
 enum mcp_type { MCP_STRING, MCP_INTEGER, MCP_NUMBER, MCP_BOOLEAN, MCP_INTEGERS, MCP_STRINGS };
 
@@ -20,6 +18,8 @@ struct mcp_param {
     const char *const *one_of; // NULL-terminated words, for strings
     size_t max_items;          // for lists; they have at least one item
 };
+
+#define MCP_MAX_PARAMS 64 // of one tool
 
 enum mcp_tool_flags { // annotations (hints); all others are false
     MCP_READ_ONLY = 1,
@@ -39,16 +39,11 @@ struct mcp_tool {
     void (*call)(struct mcp_call *call, const cJSON *args, void *data);
 };
 
-// Success: text for the model, and structuredContent as one JSON object (.p NULL for none). Frees
-// the call; both are copied. A result whose line would exceed MCP_MAX_RESULT becomes an error that
-// says so.
-#define MCP_MAX_RESULT (48 * 1024)
-void mcp_call_finish(struct mcp_call *call, struct str text, struct str structured_json);
+// The "tools" array of a tools/list result.
+void mcp_tools_write(struct jw *w, const struct mcp_tool *tools, size_t n);
 
-// A tool error (isError): what was wrong, in a sentence that names the argument. Frees the call.
-void mcp_call_error(struct mcp_call *call, const char *format, ...) PRINTF_LIKE(2, 3);
+const struct mcp_tool *mcp_tool_find(const struct mcp_tool *tools, size_t n, const char *name);
 
-// True once the client sent notifications/cancelled for it: the work may stop; finish still has to
-// be called, and sends nothing.
-bool mcp_call_cancelled(const struct mcp_call *call);
-const char *mcp_call_tool(const struct mcp_call *call);
+// Checks arguments by the tool's table; args is an object, or NULL for none. 0, or -EINVAL with one
+// sentence that names the argument and the rule appended to ret_why.
+int mcp_tool_check(const struct mcp_tool *tool, const cJSON *args, struct buf *ret_why) MUST_CHECK;
