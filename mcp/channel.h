@@ -11,8 +11,9 @@
 
 struct channel_meta {
     const char *key; // [A-Za-z_][A-Za-z0-9_]*; others drop the attribute in the client
-    const char
-        *value; // NULL or "" leaves the key out; anything but a string would drop the whole event
+    // NULL or "" leaves the key out; anything but a string would drop the whole event in the
+    // client.
+    const char *value;
 };
 
 // notifications/claude/channel. Returns the bytes of the line sent, or an error of mcp_notify.
@@ -24,7 +25,9 @@ int channel_event(struct mcp_server *s, struct str content, const struct channel
 struct channel_permission {
     const char *request_id, *tool_name, *description, *input_preview;
 };
+#define CHANNEL_PERMISSION_REQUEST "notifications/claude/channel/permission_request"
 // -EINVAL when request_id is missing or not 5 letters a-z.
 int channel_permission_read(const cJSON *params, struct channel_permission *ret_request) MUST_CHECK;
-// notifications/claude/channel/permission
+// notifications/claude/channel/permission. Returns the bytes of the line, -EINVAL for a request_id
+// that is none, or an error of mcp_notify. It is never refused for a reader that is behind.
 int channel_permission_answer(struct mcp_server *s, const char *request_id, bool allow) MUST_CHECK;
