@@ -1,0 +1,474 @@
+#include "mcp/stdio.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "mcp/frame.h"
+
+// Output is collected in `pending` and handed to libuv once per turn of the loop: `kick` is an idle
+// handle, which runs before the loop waits and keeps it from waiting, wherever it was started. One
+// uv_write is under way at a time; its bytes are `writing`.
+//
+// Input is one chunk at a time. Lines of it that must wait for the reader of stdout stay in the
+// chunk, and nothing more is read until it is used up: that bounds what a flood of requests can
+// make us hold.
+
+#define CHUNK (64u << 10)
+#define KEEP_MEMORY STDIO_PAUSE // a queue that grew larger is given back when it is empty
+
+enum state { RUNNING, FLUSHING, CLOSING };
+
+// One of the two descriptors. A file has no handle of libuv's (epoll refuses it): it is read from
+// an idle handle and written with write(2), which does not block on a file.
+struct end {
+    int fd;
+    bool is_file, was_blocking;
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_pipe_t pipe;
+        uv_tcp_t tcp;
+        uv_tty_t tty;
+        uv_idle_t idle;
+    } u;
+};
+
+struct mcp_stdio {
+    uv_loop_t *loop;
+    void (*on_end)(int reason, void *data);
+    void *data;
+    struct mcp_server *server; // borrowed; NULL: nobody reads lines
+    enum state state;
+    unsigned handles; // open ones; the last to close frees
+
+    struct end in;
+    struct frame frame;
+    struct str input; // what of the chunk was not dispatched
+    bool reading, eof;
+
+    struct end out;
+    struct buf pending, writing;
+    uv_write_t write_req;
+    bool write_active, broken;
+
+    uv_idle_t kick;
+    uv_timer_t timer;     // FLUSHING: the deadline; else watches a reader that is behind
+    uint64_t taken;       // bytes that the sink took, ever
+    uint64_t last_passed; // of these, passed on to the reader by the timer's last look
+    bool ended;           // on_end was called
+    int end_reason;       // of `broken`
+    char chunk[CHUNK];
+};
+
+static void update_input(struct mcp_stdio *io);
+static void dispatch(struct mcp_stdio *io);
+
+static size_t waiting(const struct mcp_stdio *io)
+{
+    return io->pending.len +
+           (io->write_active ? uv_stream_get_write_queue_size(&io->out.u.stream) : 0);
+}
+
+static void end(struct mcp_stdio *io, int reason)
+{
+    if (io->ended || io->state != RUNNING)
+        return;
+    io->ended = true;
+    update_input(io);
+    io->on_end(reason, io->data);
+}
+
+// Descriptors
+
+static int end_check(int fd, uv_handle_type *ret_type)
+{
+    uv_handle_type type = uv_guess_handle(fd);
+    if (fcntl(fd, F_GETFL) < 0)
+        return -errno;
+    if (type != UV_NAMED_PIPE && type != UV_TCP && type != UV_TTY && type != UV_FILE)
+        return -ENOTSUP;
+    *ret_type = type;
+    return 0;
+}
+
+static int end_open(struct mcp_stdio *io, struct end *e, int fd, uv_handle_type type)
+{
+    int flags = fcntl(fd, F_GETFL), r = 0;
+    e->fd = fd;
+    e->was_blocking = flags >= 0 && !(flags & O_NONBLOCK);
+    e->is_file = type == UV_FILE;
+    if (type == UV_FILE)
+        r = uv_idle_init(io->loop, &e->u.idle);
+    else if (type == UV_TTY)
+        r = uv_tty_init(io->loop, &e->u.tty, fd, 0); // opens it anew where it can
+    else if (type == UV_TCP)
+        r = uv_tcp_init(io->loop, &e->u.tcp);
+    else
+        r = uv_pipe_init(io->loop, &e->u.pipe, 0);
+    if (r < 0)
+        return r;
+    e->u.handle.data = io;
+    io->handles++;
+    if (type == UV_TCP)
+        r = uv_tcp_open(&e->u.tcp, fd);
+    else if (type == UV_NAMED_PIPE)
+        r = uv_pipe_open(&e->u.pipe, fd);
+    return r;
+}
+
+// The description may be shared with the shell or the client that started us.
+static void end_restore(const struct end *e)
+{
+    int flags = fcntl(e->fd, F_GETFL);
+    if (e->was_blocking && flags >= 0 && (flags & O_NONBLOCK))
+        fcntl(e->fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct mcp_stdio *io = handle->data;
+    if (--io->handles > 0)
+        return;
+    frame_done(&io->frame);
+    buf_done(&io->pending);
+    buf_done(&io->writing);
+    free(io);
+}
+
+static void end_close(struct end *e)
+{
+    if (!e->u.handle.data)
+        return;
+    end_restore(e);
+    if (e->is_file && e->fd > STDERR_FILENO) // libuv closes the others
+        close(e->fd);
+    uv_close(&e->u.handle, on_handle_closed);
+}
+
+static void begin_close(struct mcp_stdio *io)
+{
+    if (io->state == CLOSING)
+        return;
+    io->state = CLOSING;
+    if (io->server)
+        mcp_server_disconnect(io->server);
+    io->server = NULL;
+    end_close(&io->in);
+    end_close(&io->out);
+    uv_close((uv_handle_t *)&io->kick, on_handle_closed);
+    uv_close((uv_handle_t *)&io->timer, on_handle_closed);
+}
+
+// Output
+
+static void on_kick(uv_idle_t *idle);
+
+static void kick(struct mcp_stdio *io)
+{
+    if (io->state != CLOSING)
+        uv_idle_start(&io->kick, on_kick);
+}
+
+// Nothing can be written any more. Said from the loop, since a write may come from anywhere.
+static void break_output(struct mcp_stdio *io, int reason)
+{
+    if (io->broken)
+        return;
+    io->broken = true;
+    io->end_reason = reason == -ECONNRESET || reason == -ECONNABORTED ? -EPIPE : reason;
+    buf_done(&io->pending);
+    kick(io);
+}
+
+static void write_file(struct mcp_stdio *io)
+{
+    while (io->pending.len > 0) {
+        ssize_t n = write(io->out.fd, io->pending.data, io->pending.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            break_output(io, -errno);
+            return;
+        }
+        buf_consume(&io->pending, (size_t)n);
+    }
+}
+
+static void on_written(uv_write_t *req, int status);
+
+static void write_stream(struct mcp_stdio *io)
+{
+    if (io->write_active || io->pending.len == 0)
+        return;
+    struct buf empty = io->writing;
+    io->writing = io->pending;
+    io->pending = empty;
+    uv_buf_t bytes = uv_buf_init(io->writing.data, (unsigned)io->writing.len);
+    int r = uv_write(&io->write_req, &io->out.u.stream, &bytes, 1, on_written);
+    if (r < 0)
+        break_output(io, r);
+    else
+        io->write_active = true;
+}
+
+static void flush(struct mcp_stdio *io)
+{
+    if (io->broken)
+        return;
+    if (io->out.is_file)
+        write_file(io);
+    else
+        write_stream(io);
+}
+
+static void after_output(struct mcp_stdio *io)
+{
+    if (io->state == FLUSHING && (io->broken || waiting(io) == 0))
+        begin_close(io);
+    else if (io->broken)
+        end(io, io->end_reason);
+    else
+        dispatch(io);
+}
+
+static void on_kick(uv_idle_t *idle)
+{
+    struct mcp_stdio *io = idle->data;
+    uv_idle_stop(idle);
+    flush(io);
+    after_output(io);
+}
+
+static void on_written(uv_write_t *req, int status)
+{
+    struct mcp_stdio *io = req->handle->data;
+    io->write_active = false;
+    if (io->writing.cap > KEEP_MEMORY)
+        buf_done(&io->writing);
+    else
+        buf_clear(&io->writing);
+    if (io->state == CLOSING)
+        return;
+    if (status < 0)
+        break_output(io, status);
+    else
+        flush(io);
+    after_output(io);
+}
+
+static int sink_write(void *data, struct str line, bool is_event)
+{
+    struct mcp_stdio *io = data;
+    if (io->state == CLOSING || io->broken)
+        return -EPIPE;
+    if (is_event && waiting(io) > STDIO_PAUSE)
+        return -ENOBUFS;
+    int r = buf_add(&io->pending, line.p, line.n);
+    if (r < 0) {
+        io->pending.error = 0;
+        r = r == -E2BIG ? -ENOBUFS : r;
+        if (!is_event) // the client would wait for it for ever
+            break_output(io, r);
+        return r;
+    }
+    io->taken += line.n;
+    kick(io);
+    return 0;
+}
+
+// Input
+
+static bool reader_is_behind(const struct mcp_stdio *io)
+{
+    return waiting(io) > STDIO_PAUSE;
+}
+
+// What is called may write to io, stop it or attach another server.
+static void dispatch_lines(struct mcp_stdio *io)
+{
+    struct str line;
+    while (io->state == RUNNING && io->server && !io->ended && !reader_is_behind(io)) {
+        int r = frame_next(&io->frame, &io->input, &line);
+        if (r == 0 && io->eof)
+            r = frame_rest(&io->frame, &line);
+        if (r == 0)
+            break;
+        if (r > 0)
+            mcp_server_line(io->server, line);
+        else
+            mcp_server_line_too_long(io->server);
+    }
+}
+
+static void dispatch(struct mcp_stdio *io)
+{
+    dispatch_lines(io);
+    if (io->state != RUNNING)
+        return;
+    if (io->eof && io->input.n == 0 && io->server && !reader_is_behind(io))
+        end(io, 0);
+    else
+        update_input(io);
+}
+
+static void on_input(struct mcp_stdio *io, ssize_t n)
+{
+    if (n > 0)
+        io->input = (struct str){io->chunk, (size_t)n};
+    else
+        io->eof = true; // an error too: a reset connection, a terminal that was hung up
+    dispatch(io);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buf)
+{
+    struct mcp_stdio *io = handle->data;
+    (void)suggested;
+    *ret_buf = uv_buf_init(io->chunk, CHUNK);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
+{
+    (void)bytes;
+    if (n != 0)
+        on_input(stream->data, n);
+}
+
+static void on_idle_read(uv_idle_t *idle)
+{
+    struct mcp_stdio *io = idle->data;
+    ssize_t n = read(io->in.fd, io->chunk, CHUNK);
+    if (n >= 0 || errno != EINTR)
+        on_input(io, n);
+}
+
+static void start_reading(struct mcp_stdio *io)
+{
+    int r = io->in.is_file ? uv_idle_start(&io->in.u.idle, on_idle_read)
+                           : uv_read_start(&io->in.u.stream, on_alloc, on_read);
+    io->reading = r == 0;
+    if (r < 0) {
+        io->eof = true;
+        kick(io);
+    }
+}
+
+static void stop_reading(struct mcp_stdio *io)
+{
+    if (io->in.is_file)
+        uv_idle_stop(&io->in.u.idle);
+    else
+        uv_read_stop(&io->in.u.stream);
+    io->reading = false;
+}
+
+static bool writer_is_gone(const struct mcp_stdio *io)
+{
+    struct pollfd p = {.fd = io->in.fd, .events = POLLRDHUP};
+    return io->eof || (!io->in.is_file && poll(&p, 1, 0) > 0 && p.revents);
+}
+
+// While we do not read we do not see the end of stdin either. A client that neither reads nor
+// writes any more is gone; one that reads slowly is not.
+static void on_stall_timer(uv_timer_t *timer)
+{
+    struct mcp_stdio *io = timer->data;
+    uint64_t passed = io->taken - waiting(io);
+    bool moved = passed != io->last_passed;
+    io->last_passed = passed;
+    if (!moved && writer_is_gone(io))
+        end(io, 0);
+}
+
+static void update_input(struct mcp_stdio *io)
+{
+    bool live = io->state == RUNNING && !io->ended && io->server;
+    bool behind = live && reader_is_behind(io);
+    bool read_more = live && !behind && !io->eof && !io->broken && io->input.n == 0;
+    if (read_more && !io->reading)
+        start_reading(io);
+    else if (!read_more && io->reading)
+        stop_reading(io);
+    if (io->state != RUNNING)
+        return;
+    if (behind && !uv_is_active((uv_handle_t *)&io->timer)) {
+        io->last_passed = UINT64_MAX; // the first look only notes
+        uv_timer_start(&io->timer, on_stall_timer, STDIO_STALL_MS, STDIO_STALL_MS);
+    } else if (!behind) {
+        uv_timer_stop(&io->timer);
+    }
+}
+
+// Life
+
+void mcp_stdio_attach(struct mcp_stdio *io, struct mcp_server *server)
+{
+    if (io->state == CLOSING)
+        return;
+    io->server = server;
+    update_input(io);
+    if (server && (io->input.n > 0 || io->eof))
+        kick(io);
+}
+
+struct mcp_sink mcp_stdio_sink(struct mcp_stdio *io)
+{
+    return (struct mcp_sink){sink_write, io};
+}
+
+static void on_flush_deadline(uv_timer_t *timer)
+{
+    begin_close(timer->data);
+}
+
+void mcp_stdio_stop(struct mcp_stdio *io, unsigned flush_ms)
+{
+    if (io->state != RUNNING)
+        return;
+    io->state = FLUSHING;
+    update_input(io);
+    uv_timer_start(&io->timer, on_flush_deadline, flush_ms, 0);
+    kick(io);
+}
+
+int mcp_stdio_open(uv_loop_t *loop, int in_fd, int out_fd, void (*on_end)(int reason, void *data),
+                   void *data, struct mcp_stdio **ret_stdio)
+{
+    uv_handle_type in_type, out_type;
+    int r = end_check(in_fd, &in_type);
+    if (r == 0)
+        r = end_check(out_fd, &out_type);
+    if (r < 0)
+        return r;
+    struct mcp_stdio *io = calloc(1, sizeof *io);
+    if (!io)
+        return -ENOMEM;
+    io->loop = loop;
+    io->on_end = on_end;
+    io->data = data;
+    io->pending = BUF_INIT(STDIO_MAX_QUEUE);
+    io->writing = BUF_INIT(STDIO_MAX_QUEUE);
+    frame_init(&io->frame, STDIO_MAX_LINE);
+    uv_idle_init(loop, &io->kick);
+    uv_timer_init(loop, &io->timer);
+    io->kick.data = io->timer.data = io;
+    io->handles = 2;
+    r = end_open(io, &io->in, in_fd, in_type);
+    if (r == 0)
+        r = end_open(io, &io->out, out_fd, out_type);
+    if (r < 0) {
+        begin_close(io); // freed when the loop runs
+        return r;
+    }
+    *ret_stdio = io;
+    return 0;
+}
+
+int mcp_stdio_start(uv_loop_t *loop, void (*on_end)(int reason, void *data), void *data,
+                    struct mcp_stdio **ret_stdio)
+{
+    return mcp_stdio_open(loop, STDIN_FILENO, STDOUT_FILENO, on_end, data, ret_stdio);
+}
