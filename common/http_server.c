@@ -64,8 +64,9 @@ static void on_deadline(uv_timer_t *timer)
 {
     struct http_server *s = timer->data;
     uint64_t now = uv_now(s->loop);
-    // Input that waits in the sockets since the loop stood still (a stopped process) is not late.
-    uint64_t late = now > s->due + LATE_MS ? now - s->due : 0;
+    // What waits in the sockets since the loop stood still (a stopped process) is not late: it is
+    // given that time again, and some more to be read.
+    uint64_t late = now > s->due + LATE_MS ? now - s->due + LATE_MS : 0;
     s->due = UINT64_MAX;
     s->checked = now;
     uint64_t idle = check_deadlines(&s->idle, now, late);
