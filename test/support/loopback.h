@@ -169,6 +169,16 @@ static inline void loopback_pause(uv_loop_t *loop, unsigned ms)
     loopback_wait(loop, &never, ms);
 }
 
+// The machine's own settings must not reach the clients under test.
+static inline void unset_proxies(void)
+{
+    static const char *const names[] = {"http_proxy", "https_proxy",  "HTTPS_PROXY",
+                                        "all_proxy",  "ALL_PROXY",    "no_proxy",
+                                        "NO_PROXY",   "SSL_CERT_FILE"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        unsetenv(names[i]);
+}
+
 // All handles must be closed or closing; nothing may be left.
 static inline void loopback_finish(uv_loop_t *loop)
 {

@@ -455,7 +455,7 @@ static void test_client_closed_in_callback(void **state)
 
 int main(void)
 {
-    unsetenv("SSL_CERT_FILE");
+    unset_proxies();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_get, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_post_form, set_up, tear_down),

@@ -13,6 +13,8 @@
 
 enum { TEXT = 1, BINARY = 2, CLOSE = 8, PING = 9, PONG = 10, FIN = 0x80 };
 
+enum what { NOTHING, ABANDON, SEND_AND_CLOSE, REPEAT };
+
 struct fixture {
     uv_loop_t loop;
     struct loopback server;
@@ -46,7 +48,7 @@ struct fixture {
     struct ws_closed how;
     char reason[128], error_text[256];
     // What it does.
-    enum { NOTHING, ABANDON, SEND_AND_CLOSE, REPEAT } on_open, on_message, on_activity;
+    enum what on_open, on_message, on_activity;
 };
 
 // --- the server's side ---
@@ -222,7 +224,7 @@ static void on_end(struct peer *p)
 
 // --- the client's side ---
 
-static void act(struct fixture *f, struct ws *w, int what, struct str message)
+static void act(struct fixture *f, struct ws *w, enum what what, struct str message)
 {
     switch (what) {
     case ABANDON:
@@ -236,6 +238,8 @@ static void act(struct fixture *f, struct ws *w, int what, struct str message)
         break;
     case REPEAT:
         assert_int_equal(ws_send(w, message), 0);
+        break;
+    case NOTHING:
         break;
     }
 }
@@ -918,7 +922,7 @@ static void test_abandon_within_callbacks(void **state)
 
 int main(void)
 {
-    unsetenv("SSL_CERT_FILE");
+    unset_proxies();
     const struct CMUnitTest tests[] = {
         IT(test_hello_in_the_same_packet_as_the_answer),
         IT(test_answer_and_frames_in_single_bytes),
