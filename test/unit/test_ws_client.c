@@ -630,11 +630,13 @@ static void test_peer_that_pings_but_does_not_read(void **state)
         add_frame(&pings, FIN | PING, payload, sizeof payload);
     peer_write(f->peer, pings.data, pings.len);
     buf_done(&pings);
-    loopback_pause(&f->loop, 300);
-    assert_in_range(ws_queued(f->ws), 1, WS_MAX_QUEUED_FRAMES * 125 + 16384);
-    unsigned activities = f->activities;
-    loopback_pause(&f->loop, 50);
-    assert_int_equal(f->activities, activities);
+    unsigned before;
+    do {
+        before = f->activities;
+        loopback_pause(&f->loop, 200);
+        assert_true(ws_queued(f->ws) <= WS_MAX_QUEUED_FRAMES * 125 + 16384);
+    } while (f->activities != before || before == 0);
+    assert_true(ws_queued(f->ws) > 0);
     // Nothing was lost.
     peer_read(f->peer, true);
     for (int i = 0; i < 50 && f->pongs < N; i++)
