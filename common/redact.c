@@ -1,5 +1,6 @@
 #include "common/redact.h"
 
+#include "common/secret_name.h"
 #include "common/text.h"
 
 // One pass. Only a few rare bytes (separators, `A`, `J`, `b`) can be the point where a secret is
@@ -38,11 +39,6 @@ static bool is_token_char(char c)
 static bool is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
 static bool starts_with(const struct scan *s, size_t at, const char *word)
@@ -95,37 +91,48 @@ static size_t mask(struct scan *s, size_t from, size_t to, const char *kind)
 struct prefix {
     const char *text;
     const char *kind;
-    size_t min;
+    unsigned char len, min;
     bool mixed;
 };
 
-static const struct prefix prefixes[] = {
-    {"ghp_", "github", 20, false},      {"gho_", "github", 20, false},
-    {"ghu_", "github", 20, false},      {"ghs_", "github", 20, false},
-    {"ghr_", "github", 20, false},      {"github_pat_", "github", 20, false},
-    {"glpat-", "gitlab", 16, false},    {"gldt-", "gitlab", 16, false},
-    {"glrt-", "gitlab", 16, false},     {"glcbt-", "gitlab", 16, false},
-    {"glptt-", "gitlab", 16, false},    {"glft-", "gitlab", 16, false},
-    {"glsoat-", "gitlab", 16, false},   {"glagent-", "gitlab", 16, false},
-    {"xoxb-", "slack", 10, false},      {"xoxp-", "slack", 10, false},
-    {"xoxa-", "slack", 10, false},      {"xoxr-", "slack", 10, false},
-    {"xoxs-", "slack", 10, false},      {"xoxc-", "slack", 10, false},
-    {"xoxd-", "slack", 10, false},      {"xoxe-", "slack", 10, false},
-    {"xoxe.", "slack", 10, false},      {"xapp-", "slack", 10, false},
-    {"sk_live_", "stripe", 10, false},  {"sk_test_", "stripe", 10, false},
-    {"rk_live_", "stripe", 10, false},  {"rk_test_", "stripe", 10, false},
-    {"whsec_", "stripe", 16, false},    {"sk-ant-", "api_key", 16, false},
-    {"sk-proj-", "api_key", 16, false}, {"sk-", "api_key", 20, true},
-    {"npm_", "npm", 30, false},         {"pypi-", "pypi", 40, false},
-    {"glsa_", "grafana", 30, false},    {"glc_", "grafana", 30, false},
-    {"hf_", "huggingface", 30, true},   {"dop_v1_", "digitalocean", 40, false},
-    {"dckr_pat_", "docker", 20, false}, {"shpat_", "shopify", 30, false},
-    {"lin_api_", "linear", 30, false},  {"sntrys_", "sentry", 30, false},
-    {"tskey-", "tailscale", 16, false}, {"NRAK-", "newrelic", 20, false},
-    {"GOCSPX-", "google", 20, false},   {"ya29.", "google", 20, false},
-    {"hvs.", "vault", 20, false},       {"hvb.", "vault", 20, false},
-    {"SG.", "sendgrid", 20, true},      {"AKIA", "aws", 16, true},
-    {"ASIA", "aws", 16, true},          {"AIza", "google", 30, false},
+#define PREFIX(text, kind, min, mixed)                                                             \
+    {                                                                                              \
+        text, kind, sizeof(text) - 1, min, mixed                                                   \
+    }
+
+static const struct prefix underscore_prefixes[] = {
+    PREFIX("ghp_", "github", 20, false),      PREFIX("gho_", "github", 20, false),
+    PREFIX("ghu_", "github", 20, false),      PREFIX("ghs_", "github", 20, false),
+    PREFIX("ghr_", "github", 20, false),      PREFIX("github_pat_", "github", 20, false),
+    PREFIX("sk_live_", "stripe", 10, false),  PREFIX("sk_test_", "stripe", 10, false),
+    PREFIX("rk_live_", "stripe", 10, false),  PREFIX("rk_test_", "stripe", 10, false),
+    PREFIX("whsec_", "stripe", 16, false),    PREFIX("npm_", "npm", 30, false),
+    PREFIX("glsa_", "grafana", 30, false),    PREFIX("glc_", "grafana", 30, false),
+    PREFIX("hf_", "huggingface", 30, true),   PREFIX("dop_v1_", "digitalocean", 40, false),
+    PREFIX("dckr_pat_", "docker", 20, false), PREFIX("shpat_", "shopify", 30, false),
+    PREFIX("lin_api_", "linear", 30, false),  PREFIX("sntrys_", "sentry", 30, false),
+};
+
+static const struct prefix dash_prefixes[] = {
+    PREFIX("glpat-", "gitlab", 16, false),    PREFIX("gldt-", "gitlab", 16, false),
+    PREFIX("glrt-", "gitlab", 16, false),     PREFIX("glcbt-", "gitlab", 16, false),
+    PREFIX("glptt-", "gitlab", 16, false),    PREFIX("glft-", "gitlab", 16, false),
+    PREFIX("glsoat-", "gitlab", 16, false),   PREFIX("glagent-", "gitlab", 16, false),
+    PREFIX("xoxb-", "slack", 10, false),      PREFIX("xoxp-", "slack", 10, false),
+    PREFIX("xoxa-", "slack", 10, false),      PREFIX("xoxr-", "slack", 10, false),
+    PREFIX("xoxs-", "slack", 10, false),      PREFIX("xoxc-", "slack", 10, false),
+    PREFIX("xoxd-", "slack", 10, false),      PREFIX("xoxe-", "slack", 10, false),
+    PREFIX("xapp-", "slack", 10, false),      PREFIX("sk-ant-", "api_key", 16, false),
+    PREFIX("sk-proj-", "api_key", 16, false), PREFIX("sk-", "api_key", 20, true),
+    PREFIX("pypi-", "pypi", 40, false),       PREFIX("tskey-", "tailscale", 16, false),
+    PREFIX("NRAK-", "newrelic", 20, false),   PREFIX("GOCSPX-", "google", 20, false),
+};
+
+static const struct prefix other_prefixes[] = {
+    PREFIX("xoxe.", "slack", 10, false), PREFIX("ya29.", "google", 20, false),
+    PREFIX("hvs.", "vault", 20, false),  PREFIX("hvb.", "vault", 20, false),
+    PREFIX("SG.", "sendgrid", 20, true), PREFIX("AKIA", "aws", 16, true),
+    PREFIX("ASIA", "aws", 16, true),     PREFIX("AIza", "google", 30, false),
 };
 
 static bool is_mixed(const char *p, size_t n)
@@ -138,27 +145,31 @@ static bool is_mixed(const char *p, size_t n)
     return capital && digit;
 }
 
-// A prefix that ends before `end`. Returns where to go on, 0 if there is none.
-static size_t try_prefix(struct scan *s, size_t end)
+// Does x end before `end`, and what follows it look like a token? Returns where to go on, or 0.
+static size_t try_prefix(struct scan *s, size_t end, const struct prefix *x)
 {
-    size_t body = end;
+    size_t start = end - x->len, body = end;
+    if (memcmp(s->p + start, x->text, x->len) != 0 || (x->mixed && is_glued(s, start)))
+        return 0;
     while (body < s->n && body - end < PREFIX_LOOK && is_token_char(s->p[body]))
         body++;
-    if (body - end < 10)
+    if (body - end < x->min || (x->mixed && !is_mixed(s->p + end, body - end)))
         return 0;
-    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
-        const struct prefix *x = &prefixes[i];
-        size_t n = strlen(x->text);
-        if (x->text[n - 1] != s->p[end - 1] || !ends_with(s, end, x->text, n) ||
-            body - end < x->min)
+    size_t stop = token_end(s, body);
+    if (x->text[0] == 'S' && stop < s->n && s->p[stop] == '.') // SendGrid's has two parts
+        stop = token_end(s, stop + 1);
+    return mask(s, start, stop, x->kind);
+}
+
+static size_t try_prefixes(struct scan *s, size_t end, const struct prefix *x, size_t count)
+{
+    char last = s->p[end - 1], before = end >= s->done + 2 ? s->p[end - 2] : '\0';
+    for (; count; count--, x++) {
+        if (x->text[x->len - 2] != before || x->text[x->len - 1] != last || end - s->done < x->len)
             continue;
-        size_t start = end - n;
-        if (x->mixed && (is_glued(s, start) || !is_mixed(s->p + end, body - end)))
-            continue;
-        size_t stop = token_end(s, end);
-        if (str_is(str_of(x->kind), "sendgrid") && stop < s->n && s->p[stop] == '.')
-            stop = token_end(s, stop + 1);
-        return mask(s, start, stop, x->kind);
+        size_t next = try_prefix(s, end, x);
+        if (next)
+            return next;
     }
     return 0;
 }
@@ -273,97 +284,9 @@ static size_t try_telegram(struct scan *s, size_t colon)
     return stop - colon - 1 >= 33 ? mask(s, start, stop, "telegram") : 0;
 }
 
-struct keyword {
-    const char *text;
-    const char *kind;
-    bool whole; // the whole last word of the name, not just its end
-};
-
-// Separators are taken out of a name before it is compared: api_key, api-key and apiKey are one.
-static const struct keyword keywords[] = {
-    {"password", "password", false},
-    {"passwd", "password", false},
-    {"passphrase", "password", false},
-    {"passwort", "password", false},
-    {"pwd", "password", false},
-    {"pass", "password", true},
-    {"pw", "password", true},
-    {"secret", "secret", false},
-    {"secrets", "secret", true},
-    {"token", "token", false},
-    {"apikey", "api_key", false},
-    {"accesskey", "access_key", false},
-    {"accountkey", "access_key", false},
-    {"privatekey", "private_key", false},
-    {"encryptionkey", "secret", false},
-    {"signingkey", "secret", false},
-    {"sharedkey", "secret", false},
-    {"secretkey", "secret", false},
-    {"masterkey", "secret", false},
-    {"credential", "secret", false},
-    {"credentials", "secret", false},
-    {"authorization", "authorization", false},
-    {"cookie", "cookie", false},
-    {"signature", "signature", true},
-    {"sig", "signature", true},
-    {"connectionstring", "secret", false},
-};
-
-// What may stand behind a keyword and still name the secret itself.
-static const char *const key_tails[] = {"value", "data", "hash", "base64",
-                                        "b64",   "key",  "id",   "str"};
-
-static struct str without_tail(struct str name)
-{
-    while (name.n && name.p[name.n - 1] >= '0' && name.p[name.n - 1] <= '9')
-        name.n--;
-    return name;
-}
-
-static bool ends_with_keyword(struct str flat, struct str last, const struct keyword *k)
-{
-    size_t n = strlen(k->text);
-    if (k->whole)
-        return str_is(last, k->text);
-    return flat.n >= n && memcmp(flat.p + flat.n - n, k->text, n) == 0;
-}
-
-static const char *secret_kind(struct str name)
-{
-    char flat[NAME_MAX_BYTES];
-    size_t n = 0, word = 0;
-    bool was_lower = false;
-    if (name.n > NAME_MAX_BYTES)
-        name = (struct str){name.p + name.n - NAME_MAX_BYTES, NAME_MAX_BYTES};
-    name = without_tail(name);
-    for (size_t i = 0; i < name.n; i++) {
-        char c = name.p[i];
-        if (!is_alnum(c) || (was_lower && c >= 'A' && c <= 'Z'))
-            word = n;
-        was_lower = c >= 'a' && c <= 'z';
-        if (is_alnum(c))
-            flat[n++] = lower(c);
-    }
-    struct str whole = {flat, n}, last = {flat + word, n - word};
-    for (size_t t = 0; t <= ARRAY_LEN(key_tails); t++) {
-        struct str cut = whole;
-        if (t) {
-            size_t len = strlen(key_tails[t - 1]);
-            if (n < len || memcmp(flat + n - len, key_tails[t - 1], len) != 0)
-                continue;
-            cut.n -= len;
-        }
-        for (size_t i = 0; i < ARRAY_LEN(keywords); i++) {
-            if ((t == 0 || !keywords[i].whole) && ends_with_keyword(cut, last, &keywords[i]))
-                return keywords[i].kind;
-        }
-    }
-    return NULL;
-}
-
 bool redact_is_secret_name(struct str name)
 {
-    return secret_kind(name) != NULL;
+    return secret_name_kind(name) != NULL;
 }
 
 // The name that ends before `end`: "name", 'name', \"name\" or bare, blanks allowed.
@@ -499,7 +422,7 @@ static size_t mask_value(struct scan *s, size_t at, const char *kind)
 static size_t try_pair(struct scan *s, size_t separator, size_t len)
 {
     struct str name = name_before(s, separator);
-    const char *kind = name.n >= 2 ? secret_kind(name) : NULL;
+    const char *kind = name.n >= 2 ? secret_name_kind(name) : NULL;
     return kind ? mask_value(s, separator + len, kind) : 0;
 }
 
@@ -511,7 +434,7 @@ static size_t try_option(struct scan *s, size_t dashes)
         end++;
     if (end == s->n || s->p[end] != ' ')
         return 0;
-    const char *kind = secret_kind((struct str){s->p + dashes + 2, end - dashes - 2});
+    const char *kind = secret_name_kind((struct str){s->p + dashes + 2, end - dashes - 2});
     if (!kind || (end + 1 < s->n && s->p[end + 1] == '-'))
         return 0;
     return mask_value(s, end, kind);
@@ -527,36 +450,48 @@ static size_t try_colon(struct scan *s, size_t i)
     return next ? next : try_pair(s, i, 1);
 }
 
+#define TRY(s, end, table) try_prefixes(s, end, table, ARRAY_LEN(table))
+
+static size_t try_dash(struct scan *s, size_t i)
+{
+    size_t next = 0;
+    if (s->n - i > 5 && s->p[i + 1] == '-')
+        next = s->p[i + 2] == '-' ? try_pem(s, i) : try_option(s, i);
+    return next ? next : TRY(s, i + 1, dash_prefixes);
+}
+
+// A separator in the query of a URL.
+static size_t try_percent(struct scan *s, size_t i)
+{
+    char c = s->n - i > 2 && s->p[i + 1] == '3' ? (char)(s->p[i + 2] | 0x20) : '\0';
+    return c == 'd' || c == 'a' ? try_pair(s, i, 3) : 0;
+}
+
 // A rule that applies at i: where to go on, 0 if there is none.
 static size_t try_at(struct scan *s, size_t i)
 {
-    size_t next = 0;
     switch (s->p[i]) {
     case '-':
-        if (starts_with(s, i, "--"))
-            next = s->n - i > 5 && s->p[i + 2] == '-' ? try_pem(s, i) : try_option(s, i);
-        return next ? next : try_prefix(s, i + 1);
+        return try_dash(s, i);
     case '_':
+        return TRY(s, i + 1, underscore_prefixes);
     case '.':
-        return try_prefix(s, i + 1);
+        return TRY(s, i + 1, other_prefixes);
     case 'A':
         // AKIA and ASIA end in it, AIza begins with it.
-        if (starts_with(s, i, "AIza"))
-            return try_prefix(s, i + 4);
-        return i > s->done && s->p[i - 1] == 'I' ? try_prefix(s, i + 1) : 0;
+        return TRY(s, starts_with(s, i, "AIza") ? i + 4 : i + 1, other_prefixes);
     case 'J':
         return i >= s->done + 2 && ends_with(s, i + 1, "eyJ", 3) ? try_jwt(s, i - 2) : 0;
     case 'b':
     case 'B':
-        return try_scheme(s, i);
+        return s->n - i > 6 && strchr("eaEA", s->p[i + 1] ? s->p[i + 1] : ' ') ? try_scheme(s, i)
+                                                                               : 0;
     case ':':
         return try_colon(s, i);
     case '=':
         return try_pair(s, i, 1);
-    default: // a separator in a URL's query
-        if (starts_nocase(s, i, "%3D") || starts_nocase(s, i, "%3A"))
-            return try_pair(s, i, 3);
-        return 0;
+    default:
+        return try_percent(s, i);
     }
 }
 
