@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "common/text.h"
+
 // Levels that the bit stack of json_scan_value holds; max_depth is clamped to it.
 #define SCAN_LEVELS 256
 
@@ -310,4 +312,84 @@ char json_scan_peek(struct json_scan *s)
 size_t json_scan_offset(const struct json_scan *s)
 {
     return (size_t)(s->p - s->start);
+}
+
+static unsigned hex4(const char *p)
+{
+    unsigned v = 0;
+    for (int i = 0; i < 4; i++) {
+        char c = p[i];
+        v = v << 4 | (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+    }
+    return v;
+}
+
+static void add_code_point(struct buf *out, unsigned c)
+{
+    char u[4];
+    if (c < 0x80) {
+        if (c)
+            buf_addc(out, (char)c);
+    } else if (c < 0x800) {
+        u[0] = (char)(0xc0 | c >> 6);
+        u[1] = (char)(0x80 | (c & 0x3f));
+        buf_add(out, u, 2);
+    } else if (c < 0x10000) {
+        u[0] = (char)(0xe0 | c >> 12);
+        u[1] = (char)(0x80 | (c >> 6 & 0x3f));
+        u[2] = (char)(0x80 | (c & 0x3f));
+        buf_add(out, u, 3);
+    } else {
+        u[0] = (char)(0xf0 | c >> 18);
+        u[1] = (char)(0x80 | (c >> 12 & 0x3f));
+        u[2] = (char)(0x80 | (c >> 6 & 0x3f));
+        u[3] = (char)(0x80 | (c & 0x3f));
+        buf_add(out, u, 4);
+    }
+}
+
+// One escape at p; returns its length with the second half of a surrogate pair.
+static size_t unescape(struct buf *out, const char *p, size_t n)
+{
+    static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
+    if (p[1] != 'u') {
+        const char *at = strchr(from, p[1]);
+        buf_addc(out, at ? to[at - from] : p[1]);
+        return 2;
+    }
+    unsigned u = hex4(p + 2);
+    if (u < 0xd800 || u > 0xdfff) {
+        add_code_point(out, u);
+        return 6;
+    }
+    unsigned low = u < 0xdc00 && n >= 12 && p[6] == '\\' && p[7] == 'u' ? hex4(p + 8) : 0;
+    if (low < 0xdc00 || low > 0xdfff) {
+        add_code_point(out, 0xfffd);
+        return 6;
+    }
+    add_code_point(out, 0x10000 + ((u - 0xd800) << 10) + (low - 0xdc00));
+    return 12;
+}
+
+int json_scan_text(struct buf *out, struct str raw)
+{
+    size_t i = 0;
+    while (i < raw.n && !out->error) {
+        const char *p = raw.p + i;
+        size_t len = text_plain_len((struct str){p, raw.n - i});
+        const char *escape = len ? memchr(p, '\\', len) : NULL;
+        if (escape != p && len) {
+            len = escape ? (size_t)(escape - p) : len;
+            buf_add(out, p, len);
+        } else if (*p == '\\') {
+            len = unescape(out, p, raw.n - i);
+        } else if ((len = utf8_char_len(p, raw.n - i)) == 0) {
+            len = 1;
+            add_code_point(out, 0xfffd);
+        } else if (*p) {
+            buf_add(out, p, len);
+        }
+        i += len;
+    }
+    return out->error;
 }

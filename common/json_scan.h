@@ -4,7 +4,7 @@
 // without building anything. For what cJSON loses (the exact bytes of a number) and for bodies too
 // large to hold as a tree. Pure.
 
-#include "common/base.h"
+#include "common/buf.h"
 
 struct json_scan {
     const char *start, *p, *end;
@@ -32,3 +32,8 @@ int json_scan_element(struct json_scan *s, struct str *ret_value) MUST_CHECK;
 int json_scan_end(struct json_scan *s) MUST_CHECK;  // only white space may follow
 char json_scan_peek(struct json_scan *s);           // first byte of the next value, 0 at the end
 size_t json_scan_offset(const struct json_scan *s); // of the cursor, for messages
+
+// Appends what a string means, given its bytes between the quotes as the scanner has checked them:
+// escapes undone, NUL dropped, lone surrogates and invalid UTF-8 as U+FFFD. Never more than three
+// times the bytes of `raw`. Returns 0 or buf's error.
+int json_scan_text(struct buf *out, struct str raw);

@@ -183,6 +183,30 @@ static void test_iteration_is_strict(void **state)
     assert_int_equal(count("", '['), -EINVAL);
 }
 
+static void check_text(const char *raw, size_t n, const char *want)
+{
+    struct buf out = BUF_INIT(n * 3);
+    assert_int_equal(json_scan_text(&out, (struct str){raw, n}), 0);
+    assert_string_equal(buf_cstr(&out), want);
+    buf_done(&out);
+}
+
+#define TEXT(raw, want) check_text(raw, sizeof(raw) - 1, want)
+
+static void test_text_of_a_string(void **state)
+{
+    (void)state;
+    TEXT("", "");
+    TEXT("plain text, longer than a word", "plain text, longer than a word");
+    TEXT("\\b\"q\\\"\\/\\\\\\n\\r\\t\\f", "\b\"q\"/\\\n\r\t\f");
+    TEXT("\\u0041\\u00e9\\u20ac\\uD83D\\uDE00", "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
+    TEXT("a\\u0000\0b", "ab");
+    TEXT("\xff\xc3|\xc3\xa9", "\xef\xbf\xbd\xef\xbf\xbd|\xc3\xa9");
+    TEXT("\\ud800\\ud83d\\ude00\\udc00", "\xef\xbf\xbd\xf0\x9f\x98\x80\xef\xbf\xbd");
+    TEXT("\\ud83d", "\xef\xbf\xbd");
+    TEXT("raw \x01\n", "raw \x01\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +216,7 @@ int main(void)
         cmocka_unit_test(test_depth),
         cmocka_unit_test(test_members_and_elements),
         cmocka_unit_test(test_iteration_is_strict),
+        cmocka_unit_test(test_text_of_a_string),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
