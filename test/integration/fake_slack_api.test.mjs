@@ -6,7 +6,7 @@ import { startFakeSlack } from '../support/fake_slack/main.mjs';
 const open = [];
 after(async () => { for (const end of open.reverse()) await end(); });
 const start = async options => { const s = await startFakeSlack(options); open.push(() => s.stop()); return s; };
-const call = async (slack, method, args = {}, { token = slack.botToken, type = 'application/json; charset=utf-8', ms = 3000 } = {}) => {
+const call = async (slack, method, args = {}, { token = slack.botToken, type = 'application/json; charset=utf-8', ms = 8000 } = {}) => {
   const form = !type.startsWith('application/json');
   const r = await fetch(slack.apiUrl + method, { method: 'POST', headers: { authorization: `Bearer ${token}`, 'content-type': type }, body: form ? new URLSearchParams(args).toString() : JSON.stringify(args), signal: AbortSignal.timeout(ms) });
   const text = await r.text(), o = { status: r.status, headers: r.headers, text }; try { Object.assign(o, JSON.parse(text)); } catch { } return o;
@@ -193,7 +193,7 @@ describe('faults', { concurrency: 4 }, () => {
     await new Promise(r => setTimeout(r, 1010)); assert.equal((await post(slack, 'x')).ok, true);
   });
   test('remembers posts that were under way at once', async () => {
-    const slack = await start(); slack.fault('chat.postMessage', { delayMs: 100 });
+    const slack = await start(); slack.fault('chat.postMessage', { delayMs: 500 });
     await Promise.all([post(slack, 'a'), new Promise(r => setTimeout(r, 30)).then(() => post(slack, 'b'))]); await post(slack, 'c');
     assert.deepEqual(slack.violations.map(v => v.what), [`two posts at once to ${slack.dm()}: their order is luck`]);
   });

@@ -2,6 +2,7 @@
 import { test, describe, after } from 'node:test';
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
+import WebSocket from 'ws';
 import { startFakeSlack } from '../support/fake_slack/main.mjs';
 
 const require = createRequire(import.meta.url), silent = { debug() {}, info() {}, warn() {}, error() {}, setLevel() {}, getLevel: () => 'error', setName() {} };
@@ -139,3 +140,21 @@ for (const [socketName, webName, node] of sdks) {
     });
   });
 }
+
+test('a strict WebSocket client finds no fault with the frames', async () => {
+  const slack = await startFakeSlack({ leaveTcpOpen: false }), dial = async () => {
+    const r = await fetch(slack.apiUrl + 'apps.connections.open', { method: 'POST', headers: { authorization: `Bearer ${slack.appToken}` } }), s = new WebSocket((await r.json()).url), got = [];
+    s.on('message', d => got.push(JSON.parse(d))); s.on('error', e => got.push(e)); s.ended = new Promise(end => s.on('close', (code, reason) => end([code, reason.toString()])));
+    await slack.waitFor(() => got.length === 1); return { s, got };
+  };
+  try {
+    for (const style of [{}, { fragment: 1000 }, { dribble: 1 }, { coalesceHello: true }]) {
+      slack.next(style); const { s, got } = await dial(), pad = style.dribble ? 2000 : 300000;
+      slack.say('é✂🎉', { pad, to: slack.connections.length }); await slack.waitFor(() => got.length === 2);
+      assert.equal(got[1].payload.event.text, 'é✂🎉', JSON.stringify(style)); assert.ok(JSON.stringify(got[1]).length >= pad - 200);
+      s.close(1001, 'going'); assert.deepEqual(await s.ended, [1001, 'going']);
+    }
+    const { s } = await dial(); slack.close(4000, 'by the server'); assert.deepEqual(await s.ended, [4000, 'by the server']);
+    const { s: t } = await dial(); t.send('z'.repeat(20481)); assert.deepEqual(await t.ended, [1009, 'Max frame length of 20480 has been exceeded.']);
+  } finally { await slack.stop(); }
+});

@@ -11,7 +11,7 @@ const open = [];
 after(async () => { for (const end of open.reverse()) await end(); });
 const start = async options => { const s = await startFakeSlack({ ackTimeoutMs: 100, retryDelaysMs: [0, 50], ...options }); open.push(() => s.stop()); return s; };
 const sleep = ms => new Promise(r => setTimeout(r, ms));
-const until = async (f, ms = 3000) => { for (const end = Date.now() + ms; Date.now() < end; await sleep(5)) { const v = f(); if (v) return v; } assert.fail(`not within ${ms} ms: ${f}`); };
+const until = async (f, ms = 8000) => { for (const end = Date.now() + ms; Date.now() < end; await sleep(5)) { const v = f(); if (v) return v; } assert.fail(`not within ${ms} ms: ${f}`); };
 const api = async (slack, method, args = {}, { token = slack.botToken, json = false } = {}) => {
   const r = await fetch(slack.apiUrl + method, { method: 'POST', headers: { ...(token && { authorization: `Bearer ${token}` }), 'content-type': json ? 'application/json; charset=utf-8' : 'application/x-www-form-urlencoded' }, body: json ? JSON.stringify(args) : new URLSearchParams(args) });
   const text = await r.text(), o = { status: r.status, headers: r.headers, text }; try { Object.assign(o, JSON.parse(text)); } catch { } return o;
@@ -54,11 +54,11 @@ const up = async (slack, options) => { const c = await dial(slack, options); awa
 
 describe('tickets and hello', { concurrency: 4 }, () => {
   test('a ticket opens one socket, once, and not for ever', async () => {
-    const slack = await start({ ticketMs: 100 }), url = await ticketUrl(slack);
+    const slack = await start({ ticketMs: 1000 }), url = await ticketUrl(slack);
     const c = await up(slack, { url });
     assert.match(c.head, /Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=/);
     assert.equal((await dial(slack, { url })).status, 408);
-    const old = await ticketUrl(slack); await sleep(150);
+    const old = await ticketUrl(slack); await sleep(1050);
     assert.equal((await dial(slack, { url: old })).status, 408);
     assert.deepEqual(slack.violations.map(v => v.what), ['ticket used twice', 'ticket expired']);
     slack.set('badTicketAsText', true);
@@ -93,7 +93,7 @@ describe('tickets and hello', { concurrency: 4 }, () => {
     slack.next({ status: 503 }); assert.equal((await dial(slack)).status, 503);
     slack.next({ refuse: true }); assert.equal((await dial(slack)).error, 'ECONNRESET');
     slack.next({ badAccept: true }); assert.doesNotMatch((await dial(slack)).head, /s3pPLMBiTxaQ9kYGzzhZRbK/);
-    slack.next({ resetAfterMs: 30 }); const c = await up(slack); await until(() => c.error === 'ECONNRESET');
+    slack.next({ resetAfterMs: 400 }); const c = await up(slack); await until(() => c.error === 'ECONNRESET');
     slack.next({ endAfterMs: 30 }); const d = await up(slack); await until(() => d.ended); assert.equal(d.close(), undefined);
   });
 });
@@ -128,7 +128,7 @@ describe('frames from the client', { concurrency: 4 }, () => {
     await slack.waitAcked(envelope);
   });
   test('pings have a payload that must come back; silence ends the connection', async () => {
-    const slack = await start({ pingMs: 40, pongTimeoutMs: 150 }), c = await up(slack);
+    const slack = await start({ pingMs: 40, pongTimeoutMs: 800 }), c = await up(slack);
     const ping = await until(() => c.frames.find(f => f.opcode === 9)); assert.match(ping.payload.toString(), /^Ping from applink/);
     c.send(10, ping.payload); await until(() => slack.connections[0].pongs === 1);
     c.send(10, 'something else'); await until(() => slack.violations.length);
@@ -170,7 +170,7 @@ describe('routes, ghosts and ends', { concurrency: 4 }, () => {
     assert.deepEqual([c.close().payload.readUInt16BE(), c.ended, slack.connections[0].closedByClient.code, slack.socket.registrations.length], [1001, false, 1001, 0]);
   });
   test('refresh leaves time for a successor, then closes; link_disabled and too_many_websockets say so', async () => {
-    const slack = await start({ closeAfterDisconnectMs: 200, maxConnections: 2 }), a = await up(slack);
+    const slack = await start({ closeAfterDisconnectMs: 800, maxConnections: 2 }), a = await up(slack);
     slack.warn(1, 50); await until(() => a.messages('disconnect').length === 2);
     assert.deepEqual(a.messages('disconnect').map(m => m.reason), ['warning', 'refresh_requested']);
     const b = await up(slack); assert.equal(b.messages('hello')[0].num_connections, 2);
@@ -183,7 +183,7 @@ describe('routes, ghosts and ends', { concurrency: 4 }, () => {
   });
   test('a half-open socket takes payloads and says nothing', async () => {
     const slack = await start({ pingMs: 30 }), c = await up(slack);
-    slack.hang(); const seen = c.frames.length, { envelope } = slack.say('into the void');
+    slack.hang(); await sleep(200); const seen = c.frames.length, { envelope } = slack.say('into the void');
     c.send(9, 'anyone?'); await slack.waitFor(() => envelope.lost);
     assert.equal(c.frames.length, seen); assert.equal(c.ended, false); assert.equal(slack.socket.registrations.length, 1);
     slack.resume(); await until(() => c.frames.some(f => f.payload.toString() === 'anyone?'));

@@ -150,7 +150,8 @@ export class Connection {
   destroy() { this.#socket.destroy(); }
 }
 
-export const rst = socket => { const raw = socket._parent ?? socket; try { raw.resetAndDestroy(); } catch { } socket.destroy(); };
+// resetAndDestroy() would first wait for what is queued, for ever if the peer does not read.
+export const rst = socket => { const raw = socket._parent ?? socket; raw.resetAndClosing = true; raw.destroy(); socket.destroy(); };
 
 export class SocketMode {
   registrations = []; connections = []; envelopes = []; tickets = new Map(); enabled = true;
