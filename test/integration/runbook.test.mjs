@@ -15,7 +15,7 @@ const FAMILIES = ['high-error-rate', 'pod-crash-looping', 'oom-killed', 'image-p
 const READ_VERBS = new Set(['get', 'describe', 'logs', 'top']);
 const CLUSTER_SCOPED = /^(nodes?|namespaces|apiservices|storageclass|volumeattachments|clusterissuers\.cert-manager\.io|validatingwebhookconfigurations,mutatingwebhookconfigurations)$/;
 const SAFE = [/^kubectl --context CLUSTER -n NS rollout restart deployment\/DEPLOY$/, /^kubectl --context CLUSTER -n NS delete pod POD$/,
-  /^kubectl --context CLUSTER -n NS patch workflow WORKFLOW --type merge -p '\{"spec":\{"shutdown":"Terminate"\}\}'$/, /^argocd app get APP --refresh$/];
+  /^kubectl --context CLUSTER -n NS patch workflow WORKFLOW --type merge -p '\{"spec":\{"shutdown":"Terminate"\}\}'$/, /^argocd app get APP --argocd-context CLUSTER --refresh$/];
 
 // A command of a check reads, names its cluster and goes only where the guard lets it.
 function mustOnlyRead(command) {
@@ -30,14 +30,14 @@ function mustOnlyRead(command) {
     if (rest[0] === 'logs') assert.ok(rest.some(x => /^--(tail|since)=/.test(x)) && !rest.includes('-f'), 'unbounded logs');
     assert.doesNotMatch(command, / (get|describe) \S*(secret|configmap)|--raw|--as\b|--token|--kubeconfig|--server|-o (json|yaml)\b|--watch|(^| )-w( |$)/i);
   } else if (w[0] === 'argocd') {
-    assert.deepEqual(w, ['argocd', 'app', 'get', 'APP']);
+    assert.deepEqual(w, ['argocd', 'app', 'get', 'APP', '--argocd-context', 'CLUSTER']);
   } else {
     assert.equal(w[0], 'curl');
     const urls = w.filter(x => x.startsWith('https://'));
     assert.equal(urls.length, 1);
     assert.match(urls[0], /^https:\/\/(SIGNOZ|GITLAB)\/api\/v\d\/[A-Za-z0-9_/]+$/);
     for (let i = 1; i < w.length; i++) {
-      if (w[i] === '-H') assert.equal(w[++i], `@/etc/sre-channels/${urls[0].includes('GITLAB') ? 'gitlab' : 'signoz'}.header`);
+      if (w[i] === '-H') assert.equal(w[++i], urls[0].includes('GITLAB') ? 'PRIVATE-TOKEN: $GITLAB_TOKEN' : 'SIGNOZ-API-KEY: $SIGNOZ_API_KEY');
       else if (w[i] === '--data-urlencode') { assert.ok(w.includes('-G'), 'data without -G is a POST'); assert.match(w[++i], /^[a-z_]+(\[\])?=/); }
       else assert.ok(['-sS', '-G', urls[0]].includes(w[i]), `curl ${w[i]}`);
     }
@@ -229,8 +229,8 @@ describe('settings.json', () => {
   const bin = body => { const dir = fs.mkdtempSync('/tmp/runbook-'); if (body) { fs.mkdirSync(dir + '/build'); fs.writeFileSync(dir + '/build/webhook-channel', '#!/bin/sh\n' + body + '\n', { mode: 0o755 }); } return dir; };
   const runHook = (name, dir, input = '{"tool_name":"Bash","tool_input":{"command":"ls"}}') => spawnSync('/bin/sh', ['-c', hook(name).command], { input, encoding: 'utf8', env: { PATH: process.env.PATH, CLAUDE_PROJECT_DIR: dir } });
   const ANSWER = '{"hookSpecificOutput":{"hookEventName":"PreToolUse","permissionDecision":"allow"}}';
-  test('the guard sees every tool that runs a command', () => {
-    assert.deepEqual(s.hooks.PreToolUse.map(h => h.matcher), ['Bash|Monitor|PowerShell']);
+  test('the guard sees every call of every tool', () => {
+    assert.deepEqual(s.hooks.PreToolUse.map(h => h.matcher), ['*']);
     const inner = Number(/timeout -k 1 (\d+)/.exec(hook('PreToolUse').command)[1]);
     assert.ok(inner + 1 < hook('PreToolUse').timeout, 'the client would give up first, and let the call pass');
   });

@@ -13,7 +13,7 @@ const KINDS = { v1: 'Pod Event Node* Namespace* Service PersistentVolumeClaim Pe
   'postgresql.cnpg.io/v1': 'Cluster', 'minio.min.io/v2': 'Tenant' };
 const plural = k => ({ PodMetrics: 'pods', NodeMetrics: 'nodes', Endpoints: 'endpoints' })[k] ?? k.toLowerCase().replace(/s$/, 'se').replace(/y$/, 'ie') + 's';
 const resources = Object.fromEntries(Object.entries(KINDS).map(([gv, list]) => [gv, list.split(' ').map(k => ({ kind: k.replace('*', ''), namespaced: !k.endsWith('*'), name: plural(k.replace('*', '')) }))
-  .map(r => ({ ...r, singularName: r.kind.toLowerCase(), verbs: ['get', 'list', 'watch', 'patch', 'delete'] }))]));
+  .map(r => ({ ...r, singularName: r.kind.toLowerCase(), ...(r.name === 'persistentvolumeclaims' ? { shortNames: ['pvc'] } : {}), verbs: ['get', 'list', 'watch', 'patch', 'delete'] }))]));
 
 function object(gv, kind, name, namespace) {
   const o = { apiVersion: gv, kind, metadata: { name, namespace, uid: 'u', creationTimestamp: '2026-01-01T00:00:00Z', labels: {}, ownerReferences: [{ kind: 'ReplicaSet', name: 'rs', apiVersion: 'apps/v1', uid: '1' }], managedFields: [{ manager: 'argocd-controller', operation: 'Update', time: '2026-01-01T00:00:00Z' }] },
