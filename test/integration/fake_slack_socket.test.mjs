@@ -273,10 +273,10 @@ describe('TLS, proxy and program', { concurrency: 4 }, () => {
     const said = await ask('say good morning'); assert.equal(said.result.channel, dm);
     assert.match((await ask('click ["Allow"]')).error, /no button/);
     assert.match((await ask('nonsense')).error, /unknown command/);
-    await ask('fault ["chat.postMessage",{"error":"is_archived"}]');
+    await ask('fault ["chat.postMessage",{"error":"is_archived","times":null,"args":{"text":"x"}}]');
     const slack = { apiUrl: env.SLACK_API_URL, botToken: env.SLACK_BOT_TOKEN };
     assert.equal((await api(slack, 'chat.postMessage', { channel: dm, text: 'x' })).error, 'is_archived');
-    await api(slack, 'chat.postMessage', { channel: dm, text: 'y' });
+    assert.equal((await api(slack, 'chat.postMessage', { channel: dm, text: 'y' })).ok, true);
     const posted = await (await fetch(origin + '/_test', { method: 'POST', body: '{"cmd":"waitPosted","args":["y",500]}' })).json();
     assert.equal(posted.result.text, 'y');
     assert.deepEqual((await ask('requests')).result.map(r => [r.method, r.error, r.token]), [['chat.postMessage', 'is_archived', env.SLACK_BOT_TOKEN], ['chat.postMessage', null, env.SLACK_BOT_TOKEN]]);

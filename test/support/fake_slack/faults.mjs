@@ -1,7 +1,8 @@
 // Faults of the Web API, scheduled per method and per nth call from now on.
 //
 //   fault('chat.postMessage', { nth: 2, times: 1, ...what })       '*' = every method; also upload, download, response_url
-//     when: r => bool      only requests that match (r.args, r.token ...); nth counts those
+//     when: r => bool      only requests that match (r.args, r.token ...); nth counts those. As a command: args: { text: 'part of it' }
+//     times: null          for ever
 //     status: 429, retryAfter: 2 | status: 503 (HTML body) | error: 'internal_error' (200, ok:false)
 //     lose: true           the call is carried out, then the connection is reset: the answer is lost
 //     cutBody: true        the call is carried out, half of the answer is sent, then the connection ends
@@ -28,8 +29,9 @@ export class Faults {
     for (const f of this.#list) {
       if (f.method !== '*' && f.method !== request.method) continue;
       if (f.when && !f.when(request)) continue;
+      if (f.args && !Object.entries(f.args).every(([k, part]) => String(request.args[k] ?? '').includes(part))) continue;
       f.seen++;
-      if (!due && f.seen >= f.nth && f.hits < f.times) { f.hits++; due = f; }
+      if (!due && f.seen >= f.nth && f.hits < (f.times ?? Infinity)) { f.hits++; due = f; }
     }
     return due;
   }
