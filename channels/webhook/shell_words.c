@@ -166,6 +166,20 @@ static void keep_variables(struct lister *l, enum separator next)
     }
 }
 
+// read NAME...
+static void forget_variables(struct lister *l)
+{
+    for (size_t i = 1; i < l->cur.words.n; i++) {
+        const char *name = l->cur.words.v[i].text;
+        struct sw_var *var = sw_var_find(l->p->st, name, strlen(name));
+
+        if (var) {
+            sw_doubt(l->p->st, "a variable that is assigned again");
+            var->value = NULL;
+        }
+    }
+}
+
 static void end_command(struct lister *l, enum separator next)
 {
     struct sw_state *st = l->p->st;
@@ -201,6 +215,8 @@ static void end_command(struct lister *l, enum separator next)
         };
         if (b->kind == SW_SIMPLE && b->words.n == 0)
             keep_variables(l, next);
+        if (b->words.n > 0 && strcmp(b->words.v[0].text, "read") == 0)
+            forget_variables(l);
     }
     *b = (struct builder){0};
     l->sep = next;
