@@ -198,6 +198,14 @@ static bool asks_for_secrets(const char *url)
     return false;
 }
 
+// http://host@other: an @ in front of the path.
+static bool has_user(const char *url)
+{
+    const char *slashes = strstr(url, "//"), *at = slashes ? slashes + 2 : url;
+
+    return at[strcspn(at, "@/?#")] == '@';
+}
+
 static void judge_url(struct curl *c, const struct sw_word *w)
 {
     struct str host;
@@ -206,12 +214,13 @@ static void judge_url(struct curl *c, const struct sw_word *w)
 
     if (w->vars && w->splits)
         guard_say(c->j, GUARD_ASK, "curl: put the URL in quotes");
-    if (strchr(w->text, '@') && strcspn(w->text, "@") < strcspn(w->text + 8, "/?#") + 8 &&
-        strlen(w->text) > 8)
+    if (has_user(w->text))
         guard_say(c->j, GUARD_DENY, "curl: a URL with a user's name");
     if (strcspn(w->text, "%") < strlen(w->text) && strcasestr(w->text, "%2e%2e"))
         guard_say(c->j, GUARD_ASK, "curl: a URL with an escaped path");
     if (!split_url(w->text, &host, port, &https)) {
+        if (c->sends_secret)
+            guard_say(c->j, GUARD_DENY, "curl: a secret to a host that is not in SRE_READ_HOSTS");
         guard_say(c->j, GUARD_ASK, "curl: a URL that is not plain http or https");
         return;
     }

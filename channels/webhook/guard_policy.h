@@ -70,6 +70,8 @@ void guard_scan_text(struct guard_judge *j, const char *text, size_t len);
 void guard_scan_call(struct guard_judge *j, const struct guard_call *call);
 // Looks for forbidden commands among the arguments of a program that may run them.
 void guard_scan_arguments(struct guard_judge *j, const struct guard_call *call);
+// Looks for them in the string literals of another language's code (guard_wrappers.c).
+void guard_scan_code(struct guard_judge *j, const char *code);
 // NAME=value in front of a command, or as env's arguments.
 void guard_judge_assigns(struct guard_judge *j, const struct sw_command *c);
 // Text with unknown parts, as shell text: each hole becomes an unknown variable. Caller frees.

@@ -395,15 +395,43 @@ static bool is_harmless_sed(const char *at)
     return true;
 }
 
+// A > compares in a pattern and in parentheses, and writes a file elsewhere. A regular expression
+// or a comment could hide what is what.
+static bool compares_only(const char *program)
+{
+    unsigned braces = 0, parens = 0;
+
+    if (!strchr(program, '>'))
+        return true;
+    if (strpbrk(program, "/#"))
+        return false;
+    for (const char *c = program; *c; c++) {
+        if (*c == '"') {
+            c = skip_delimited(c + 1, '"');
+            if (!c--)
+                return false;
+        }
+        braces += *c == '{';
+        braces -= *c == '}' && braces > 0;
+        parens += *c == '(';
+        parens -= *c == ')' && parens > 0;
+        if (*c == '>' && braces > 0 && parens == 0)
+            return false;
+    }
+    return true;
+}
+
 // awk: no commands, no files of its own, no environment.
 static bool is_harmless_awk(const char *program)
 {
     static const char *const banned[] = {"system", "getline", "ENVIRON", "ARGV",
-                                         "@",      ">",       "close",   "PROCINFO"};
+                                         "@",      "close",   "PROCINFO"};
 
     for (size_t i = 0; i < ARRAY_LEN(banned); i++)
         if (strstr(program, banned[i]))
             return false;
+    if (!compares_only(program))
+        return false;
     for (const char *at = program; (at = strchr(at, '|')); at += 2)
         if (at[1] != '|')
             return false;
@@ -449,7 +477,7 @@ static void judge_editor(struct guard_judge *j, const struct guard_call *call, c
         if (w->vars || !(sed ? is_harmless_sed(text) : is_harmless_awk(text))) {
             guard_say(j, GUARD_ASK, "%s: a program that may write, run or is not written out",
                       name);
-            guard_scan_arguments(j, call);
+            guard_scan_code(j, text);
         }
     }
 }

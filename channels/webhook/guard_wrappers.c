@@ -194,7 +194,7 @@ static void judge_joined(struct guard_judge *j, const struct guard_call *call, s
 
 // Code in another language: its string literals are read as commands, each for itself and all in a
 // row as the words of one (an argument list).
-static void scan_code(struct guard_judge *j, const char *code)
+void guard_scan_code(struct guard_judge *j, const char *code)
 {
     size_t len = strlen(code), n = 0;
     char *row = malloc(len + 2);
@@ -231,13 +231,13 @@ static void judge_interpreter(struct guard_judge *j, const struct guard_call *ca
         char *code = guard_unhole(call->w[i].text);
 
         if (code)
-            scan_code(j, code);
+            guard_scan_code(j, code);
         free(code);
     }
     for (size_t i = 0; i < call->command->nredirects; i++)
         if (call->command->redirects[i].kind == SW_HEREDOC ||
             call->command->redirects[i].kind == SW_HERESTRING)
-            scan_code(j, call->command->redirects[i].target.text);
+            guard_scan_code(j, call->command->redirects[i].target.text);
 }
 
 // ---- Wrappers ---------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ void sw_raw_put(struct sw_state *st, struct sw_raw *raw, char c, uint8_t how)
     raw->a[raw->n++] = how;
 }
 
-/* Puts a hole and notes whose it is. */
+// Puts a hole and notes whose it is.
 static void put_hole(struct sw_state *st, struct sw_raw *raw, const char *name, size_t len,
                      uint8_t how)
 {
@@ -84,7 +84,7 @@ static void put_variable(struct sw_parser *p, struct sw_raw *raw, const char *na
         sw_raw_put(p->st, raw, *v, how);
 }
 
-/* A command substitution whose commands stand in the same text, up to the parenthesis. */
+// A command substitution whose commands stand in the same text, up to the parenthesis.
 static void nested_commands(struct sw_parser *p, bool arith)
 {
     struct sw_parser sub = {.st = p->st,
@@ -139,8 +139,8 @@ static void read_backtick(struct sw_parser *p, struct sw_raw *raw, uint8_t how)
 
 static void read_dollar(struct sw_parser *p, struct sw_raw *raw, bool quoted);
 
-/* $(( expr )): digits, operators and substitutions only; anything else could evaluate text as code
- * (an array index in a variable's value is expanded). False leaves the position alone. */
+// $(( expr )): digits, operators and substitutions only; anything else could evaluate text as code
+// (an array index in a variable's value is expanded). False leaves the position alone.
 static bool read_arith(struct sw_parser *p, struct sw_raw *raw)
 {
     size_t start = p->pos;
@@ -178,7 +178,7 @@ static bool read_arith(struct sw_parser *p, struct sw_raw *raw)
 
 static void read_double(struct sw_parser *p, struct sw_raw *raw);
 
-/* ${...}. Only the plain ${NAME} is sure; the rest is searched for commands. */
+// ${...}. Only the plain ${NAME} is sure; the rest is searched for commands.
 static void read_braced(struct sw_parser *p, struct sw_raw *raw, uint8_t how)
 {
     size_t start = ++p->pos, end = start;
@@ -241,7 +241,7 @@ static void put_utf8(struct sw_state *st, struct sw_raw *raw, unsigned long u)
     }
 }
 
-/* One escape of $'...', the position behind the backslash. */
+// One escape of $'...', the position behind the backslash.
 static void read_ansi_escape(struct sw_parser *p, struct sw_raw *raw)
 {
     static const char from[] = "abeEfnrtv", to[] = "\a\b\033\033\f\n\r\t\v";
@@ -303,7 +303,7 @@ static void read_ansi(struct sw_parser *p, struct sw_raw *raw)
     p->pos++;
 }
 
-/* At a dollar sign. */
+// At a dollar sign.
 static void expand_dollar(struct sw_parser *p, struct sw_raw *raw, bool quoted)
 {
     uint8_t how = quoted ? SW_QUOTED : SW_EXPANDED;
@@ -358,7 +358,7 @@ static void read_dollar(struct sw_parser *p, struct sw_raw *raw, bool quoted)
     p->nesting--;
 }
 
-/* One character or expansion as between double quotes; `quotes`: \" is an escape. */
+// One character or expansion as between double quotes; `quotes`: \" is an escape.
 static void read_quoted_char(struct sw_parser *p, struct sw_raw *raw, bool quotes)
 {
     int c = sw_peek(p, 0), next = sw_peek(p, 1);
@@ -382,7 +382,7 @@ static void read_quoted_char(struct sw_parser *p, struct sw_raw *raw, bool quote
     }
 }
 
-/* At an opening double quote. */
+// At an opening double quote.
 static void read_double(struct sw_parser *p, struct sw_raw *raw)
 {
     p->pos++;
@@ -535,7 +535,7 @@ static void add_word(struct sw_state *st, struct sw_words *words, struct sw_word
     words->v[words->n++] = w;
 }
 
-/* Field splitting (XCU 2.6.5) of what came from a constant's value. */
+// Field splitting (XCU 2.6.5) of what came from a constant's value.
 static void split_fields(struct sw_state *st, const struct sw_raw *raw, struct sw_words *words)
 {
     size_t from = 0;
@@ -549,7 +549,7 @@ static void split_fields(struct sw_state *st, const struct sw_raw *raw, struct s
     }
 }
 
-/* The first brace group that expands: {a,b}. Sets the positions of its braces. */
+// The first brace group that expands: {a,b}. Sets the positions of its braces.
 static bool find_braces(const struct sw_raw *raw, size_t *ret_open, size_t *ret_close)
 {
     for (size_t open = 0; open < raw->n; open++) {

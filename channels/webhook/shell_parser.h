@@ -1,16 +1,18 @@
 #pragma once
-/* What shell_words.c (commands) and shell_expand.c (words) share. Nobody else includes it. */
+
+// What shell_words.c (commands) and shell_expand.c (words) share. Nobody else includes it.
+
 #include "channels/webhook/shell_words.h"
 
 #include <stdint.h>
 
-/* How a character came into a word. */
+// How a character came into a word.
 enum { SW_PLAIN, SW_QUOTED, SW_EXPANDED };
 
-/* A word before brace expansion and splitting. */
+// A word before brace expansion and splitting.
 struct sw_raw {
     char *c;
-    uint8_t *a; /* SW_PLAIN.. of each character */
+    uint8_t *a; // SW_PLAIN.. of each character
     size_t n, cap;
     char *vars;
     size_t nvars, vars_cap;
@@ -18,18 +20,18 @@ struct sw_raw {
 };
 
 struct sw_var {
-    const char *name, *value; /* value NULL: unknown */
+    const char *name, *value; // value NULL: unknown
     bool sure;
 };
 
-/* Shared by the parsers of a text and of its nested texts. */
+// Shared by the parsers of a text and of its nested texts.
 struct sw_state {
     struct sw_script *script;
     struct sw_chunk *chunks;
     size_t arena_bytes, nwords, commands_cap;
     struct sw_var vars[SW_MAX_VARS];
     size_t nvars_known;
-    int error; /* sticky negative errno */
+    int error; // sticky negative errno
 };
 
 enum { SW_MAX_HEREDOCS = 16 };
@@ -44,14 +46,14 @@ struct sw_parser {
     struct sw_state *st;
     const char *src;
     size_t len, pos;
-    unsigned depth;                /* of substitutions */
-    unsigned nesting;              /* of expansions within one word */
-    bool piped, in_loop, in_arith; /* what a substitution's commands inherit */
+    unsigned depth;                // of substitutions
+    unsigned nesting;              // of expansions within one word
+    bool piped, in_loop, in_arith; // what a substitution's commands inherit
     struct sw_heredoc heredocs[SW_MAX_HEREDOCS];
     size_t nheredocs;
 };
 
-/* A growing list of finished words. */
+// A growing list of finished words.
 struct sw_words {
     struct sw_word *v;
     size_t n, cap;
@@ -59,19 +61,19 @@ struct sw_words {
 
 void *sw_alloc(struct sw_state *st, size_t size);
 void sw_doubt(struct sw_state *st, const char *why);
-/* -1 at the end of the text or after an error. */
+// -1 at the end of the text or after an error.
 int sw_peek(const struct sw_parser *p, size_t ahead);
 
-/* shell_words.c: the commands of a substitution, from the current position to its closing
- * parenthesis, or to the end of the text. */
+// shell_words.c: the commands of a substitution, from the current position to its closing
+// parenthesis, or to the end of the text.
 void sw_parse_commands(struct sw_parser *p, bool until_paren);
 
-/* shell_expand.c */
+// shell_expand.c
 void sw_read_word(struct sw_parser *p, struct sw_raw *raw);
 void sw_read_heredoc_body(struct sw_parser *p, const char *text, size_t len, struct sw_raw *raw);
 void sw_raw_put(struct sw_state *st, struct sw_raw *raw, char c, uint8_t how);
-/* Appends what the word becomes: usually one word, none or several after expansion. */
+// Appends what the word becomes: usually one word, none or several after expansion.
 void sw_finish_word(struct sw_state *st, const struct sw_raw *raw, struct sw_words *words);
-/* The word as it stands, without braces or splitting (assignments, here-documents). */
+// The word as it stands, without braces or splitting (assignments, here-documents).
 struct sw_word sw_whole_word(struct sw_state *st, const struct sw_raw *raw);
 struct sw_var *sw_var_find(struct sw_state *st, const char *name, size_t len);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What stood between two commands. */
+// What stood between two commands.
 enum separator { SEP_NONE, SEP_LIST, SEP_AND, SEP_OR, SEP_PIPE, SEP_BACKGROUND };
 
 enum { CHUNK_BYTES = 16384 };
@@ -15,29 +15,29 @@ struct sw_chunk {
     max_align_t data[];
 };
 
-/* The state of one text, kept behind the public struct. */
+// The state of one text, kept behind the public struct.
 struct owned_script {
     struct sw_script script;
     struct sw_state state;
 };
 
-/* One command while its words are read. */
+// One command while its words are read.
 struct builder {
     struct sw_words words, assigns;
     struct sw_redirect *redirects;
     size_t nredirects, redirects_cap;
     enum sw_kind kind;
-    bool named; /* kind is not SW_SIMPLE although there may be no words */
+    bool named; // kind is not SW_SIMPLE although there may be no words
 };
 
-/* One list of commands: a text, or a substitution. */
+// One list of commands: a text, or a substitution.
 struct lister {
     struct sw_parser *p;
     struct builder cur;
     enum separator sep;
-    bool outer_loop;                    /* the whole list stands in a loop */
-    bool piped;                         /* the command being read reads a pipe */
-    bool outer_piped[SW_MAX_DEPTH + 1]; /* what the open compounds read, innermost last */
+    bool outer_loop;                    // the whole list stands in a loop
+    bool piped;                         // the command being read reads a pipe
+    bool outer_piped[SW_MAX_DEPTH + 1]; // what the open compounds read, innermost last
     unsigned compounds, parens, loops, cases;
 };
 
@@ -95,7 +95,7 @@ static bool raw_is(const struct sw_raw *raw, const char *word)
     return true;
 }
 
-/* The length of NAME in NAME=value or NAME+=value; 0 if it is no assignment. */
+// The length of NAME in NAME=value or NAME+=value; 0 if it is no assignment.
 static size_t assigned_name(const struct sw_raw *raw, size_t *ret_value)
 {
     size_t n = 0, end;
@@ -144,7 +144,7 @@ static bool empty(const struct builder *b)
     return b->words.n == 0 && b->assigns.n == 0 && b->nredirects == 0 && !b->named;
 }
 
-/* Assignments without a command last. They are sure only on the straight way through the line. */
+// Assignments without a command last. They are sure only on the straight way through the line.
 static void keep_variables(struct lister *l, enum separator next)
 {
     struct sw_state *st = l->p->st;
@@ -274,7 +274,7 @@ static void skip_lines(struct sw_parser *p)
     }
 }
 
-/* One here-document's body; the position stands at its first line. */
+// One here-document's body; the position stands at its first line.
 static void read_heredoc(struct sw_parser *p, const struct sw_heredoc *doc)
 {
     struct sw_raw body = {0}, raw = {0};
@@ -284,7 +284,7 @@ static void read_heredoc(struct sw_parser *p, const struct sw_heredoc *doc)
     while (!ended && sw_peek(p, 0) >= 0) {
         size_t from = p->pos, to;
 
-        skip_comment(p); /* to the end of the line */
+        skip_comment(p); // to the end of the line
         to = p->pos;
         p->pos += sw_peek(p, 0) == '\n';
         while (doc->strip_tabs && from < to && p->src[from] == '\t')
@@ -311,7 +311,7 @@ static void newline(struct lister *l)
     bool waits = empty(&l->cur) && (l->sep == SEP_PIPE || l->sep == SEP_AND || l->sep == SEP_OR);
 
     l->p->pos++;
-    /* The bodies first: the command's redirections are filled in before it is kept. */
+    // The bodies first: the command's redirections are filled in before it is kept.
     for (size_t i = 0; i < l->p->nheredocs; i++)
         read_heredoc(l->p, &l->p->heredocs[i]);
     l->p->nheredocs = 0;
@@ -326,7 +326,7 @@ static struct sw_redirect *add_redirect(struct lister *l)
     if (b->nredirects == b->redirects_cap) {
         struct sw_redirect *v;
 
-        /* Here-documents keep pointers into the list, so it never moves. */
+        // Here-documents keep pointers into the list, so it never moves.
         if (b->redirects) {
             sw_doubt(l->p->st, "too many redirections");
             return &b->redirects[b->nredirects - 1];
@@ -363,7 +363,7 @@ static void heredoc(struct lister *l, struct sw_redirect *r)
     };
 }
 
-/* At < or >. */
+// At < or >.
 static void redirection(struct lister *l)
 {
     static const struct {
@@ -402,7 +402,7 @@ static void redirection(struct lister *l)
         r->kind = SW_OUT;
 }
 
-/* for NAME [in word...]; the words end with the command. */
+// for NAME [in word...]; the words end with the command.
 static void for_head(struct lister *l)
 {
     struct sw_parser *p = l->p;
@@ -422,7 +422,7 @@ static void for_head(struct lister *l)
     sw_finish_word(p->st, &raw, &l->cur.words);
 }
 
-/* The pattern of a case, up to its parenthesis; or esac. */
+// The pattern of a case, up to its parenthesis; or esac.
 static void case_pattern(struct lister *l)
 {
     struct sw_parser *p = l->p;
@@ -471,7 +471,7 @@ static void case_head(struct lister *l)
     case_pattern(l);
 }
 
-/* [[ ... ]] */
+// [[ ... ]]
 static void test_head(struct lister *l)
 {
     struct sw_parser *p = l->p;
@@ -516,7 +516,7 @@ static void function_head(struct lister *l)
         p->pos += 2;
 }
 
-/* True if the word was a reserved one; it is then done with (XCU 2.4). */
+// True if the word was a reserved one; it is then done with (XCU 2.4).
 static bool reserved(struct lister *l, const struct sw_raw *raw)
 {
     static const char *const neutral[] = {"!", "then", "elif", "else", "do"};
@@ -555,7 +555,7 @@ static bool reserved(struct lister *l, const struct sw_raw *raw)
     return true;
 }
 
-/* A descriptor's number or {name} in front of a redirection. */
+// A descriptor's number or {name} in front of a redirection.
 static bool redirect_prefix(struct lister *l, const struct sw_raw *raw)
 {
     int next = sw_peek(l->p, 0);
@@ -588,7 +588,7 @@ static void word(struct lister *l)
     if (b->words.n == 0 && b->kind == SW_SIMPLE && assigned_name(&raw, &value) > 0) {
         struct sw_raw whole = {0};
 
-        /* An assignment is not expanded by braces: as a single quoted word it stays whole. */
+        // An assignment is not expanded by braces: as a single quoted word it stays whole.
         for (size_t i = 0; i < raw.n; i++)
             sw_raw_put(st, &whole, raw.c[i], SW_QUOTED);
         whole.vars = raw.vars;
@@ -622,7 +622,7 @@ static void open_paren(struct lister *l)
     open_compound(l);
 }
 
-/* True at the parenthesis that ends the substitution. */
+// True at the parenthesis that ends the substitution.
 static bool close_paren(struct lister *l, bool until_paren)
 {
     end_command(l, SEP_LIST);
@@ -637,7 +637,7 @@ static bool close_paren(struct lister *l, bool until_paren)
     return until_paren;
 }
 
-/* ; and & and | in all their forms. */
+// ; and & and | in all their forms.
 static void operator(struct lister *l)
 {
     struct sw_parser *p = l->p;
@@ -715,7 +715,7 @@ int sw_parse(const char *text, size_t len, struct sw_script **ret_script)
         return -ENOMEM;
     o->script.certain = true;
     o->state.script = &o->script;
-    /* Known to every shell; a line that assigns them itself is judged for that. */
+    // Known to every shell; a line that assigns them itself is judged for that.
     set_variable(&o->state, "HOME", 4, "~", true);
     set_variable(&o->state, "PWD", 3, ".", true);
     set_variable(&o->state, "IFS", 3, " \t\n", true);

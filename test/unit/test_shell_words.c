@@ -12,8 +12,8 @@
 
 #include <errno.h>
 
-/* One line a case. Commands are joined by " ; ", words by "|"; @ is an unknown expansion, ~ behind
- * a word says that it may split; `< p l a` in front: piped, in a loop, arithmetic. */
+// One line a case. Commands are joined by " ; ", words by "|"; @ is an unknown expansion, ~ behind
+// a word says that it may split; `< p l a` in front: piped, in a loop, arithmetic.
 static const struct {
     const char *text;
     const char *expect;
@@ -194,7 +194,7 @@ static void test_table(void **state)
     assert_int_equal(failed, 0);
 }
 
-/* Every prefix of every case, and every case with one byte missing, ends without a fault. */
+// Every prefix of every case, and every case with one byte missing, ends without a fault.
 static void test_cut(void **state)
 {
     (void)state;
