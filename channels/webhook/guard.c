@@ -319,9 +319,10 @@ static int answer(const struct call *c, const char *mode, struct buf *out)
     if (v == GUARD_ALLOW)
         snprintf(reason, sizeof(reason), "%s",
                  j->nactions > 0 ? "a safe operation" : "reads or reports only");
-    if (v == GUARD_ASK && strcmp(mode, "auto") == 0) {
+    // The client would ask all the same for an agent that must not ask, and the agent would wait.
+    if (v == GUARD_ASK && (strcmp(mode, "auto") == 0 || strcmp(mode, "dontAsk") == 0)) {
         v = GUARD_DENY;
-        snprintf(reason, sizeof(reason), "%s; nobody is asked in auto mode", j->reason);
+        snprintf(reason, sizeof(reason), "%s; nobody is asked in %s mode", j->reason, mode);
     }
     jw_object(&w);
     jw_key(&w, "hookSpecificOutput");
@@ -333,6 +334,14 @@ static int answer(const struct call *c, const char *mode, struct buf *out)
     jw_object_end(&w);
     buf_addc(out, '\n');
     return out->error;
+}
+
+// The type of agent that calls, as the client names it: PLUGIN:NAME when it comes with a plugin.
+static bool only_looks(const char *agent)
+{
+    const char *colon = agent ? strrchr(agent, ':') : NULL;
+
+    return agent && strcmp(colon ? colon + 1 : agent, "investigator") == 0;
 }
 
 int guard_decide(const struct guard_world *world, const struct guard_facts *facts, int64_t now_ms,
@@ -361,6 +370,8 @@ int guard_decide(const struct guard_world *world, const struct guard_facts *fact
     r = judge_call(&c);
     if (r < 0)
         goto out;
+    if (c.judge.nactions > 0 && only_looks(json_str(root, "agent_type")))
+        guard_say(&c.judge, GUARD_DENY, "an investigator only looks; the operator acts");
     check_actions(&c.judge, facts, now_ms);
     record_decision(&c, facts, now_ms);
     r = answer(&c, mode ? mode : "", out);

@@ -863,6 +863,34 @@ static void test_auto_mode(void **state)
     assert_memory_equal(out, "deny", 4);
 }
 
+// An agent that must not ask gets a refusal, not a dialog; one that investigates does not act.
+static void test_agents(void **state)
+{
+    static const char restart[] = "kubectl --context dev-1 -n shop rollout restart deploy/web";
+    static const struct {
+        const char *who, *command, *expect;
+    } calls[] = {
+        {"\"permission_mode\":\"dontAsk\"", "rm x", "deny"},
+        {"\"permission_mode\":\"dontAsk\"", "kubectl --context dev-1 get pods", "allow"},
+        {"\"agent_type\":\"investigator\"", "kubectl --context dev-1 get pods", "allow"},
+        {"\"agent_type\":\"investigator\"", restart, "deny"},
+        {"\"agent_type\":\"sre-channels:investigator\"", restart, "deny"},
+        {"\"agent_type\":\"operator\"", restart, "allow"},
+    };
+    struct fake_store store = {0};
+    char hook[512], out[512];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+        snprintf(hook, sizeof(hook),
+                 "{\"hook_event_name\":\"PreToolUse\",\"tool_name\":\"Bash\",%s,"
+                 "\"tool_input\":{\"command\":\"%s\"}}",
+                 calls[i].who, calls[i].command);
+        assert_int_equal(decide_json(&store, hook, out), 0);
+        assert_memory_equal(out, calls[i].expect, strlen(calls[i].expect));
+    }
+}
+
 // Long and deep input is asked for, fast.
 static void test_caps(void **state)
 {
@@ -978,12 +1006,13 @@ static void test_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hostile),        cmocka_unit_test(test_ordinary),
-        cmocka_unit_test(test_worst_wins),     cmocka_unit_test(test_cooldown),
-        cmocka_unit_test(test_store_fails),    cmocka_unit_test(test_secrets_stay_hidden),
-        cmocka_unit_test(test_tools),          cmocka_unit_test(test_bad_input),
-        cmocka_unit_test(test_auto_mode),      cmocka_unit_test(test_caps),
-        cmocka_unit_test(test_workload_names), cmocka_unit_test(test_run),
+        cmocka_unit_test(test_hostile),     cmocka_unit_test(test_ordinary),
+        cmocka_unit_test(test_worst_wins),  cmocka_unit_test(test_cooldown),
+        cmocka_unit_test(test_store_fails), cmocka_unit_test(test_secrets_stay_hidden),
+        cmocka_unit_test(test_tools),       cmocka_unit_test(test_bad_input),
+        cmocka_unit_test(test_auto_mode),   cmocka_unit_test(test_agents),
+        cmocka_unit_test(test_caps),        cmocka_unit_test(test_workload_names),
+        cmocka_unit_test(test_run),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
