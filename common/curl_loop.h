@@ -2,7 +2,7 @@
 
 // One libcurl multi handle on one uv loop: the socket and timer glue, nothing else. Instances share
 // nothing, so that a WebSocket in its own one is never pruned for another transfer's sake. Only
-// http_client.c and ws_client.c include this.
+// http_client.c and curl_pipe.c include this.
 
 #include <curl/curl.h>
 #include <uv.h>

@@ -1,35 +1,29 @@
 #include "common/ws_client.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <wslay/wslay.h>
 
 #include "common/crypto.h"
-#include "common/curl_loop.h"
+#include "common/curl_pipe.h"
 #include "common/text.h"
 #include "common/ws_handshake.h"
 
 // The life of a connection:
 //
-//   CONNECTING --curl--> UPGRADING --101--> OPEN --ws_close, close frame, breach--> CLOSING -->
+//   CONNECTING --pipe--> UPGRADING --101--> OPEN --ws_close, close frame, breach--> CLOSING -->
 //   ENDED
 //
-// and from each state straight to ENDED. libcurl connects, then only serves as a plain or TLS pipe:
-// the descriptor is watched by our own poll handle, wslay reads and writes through curl_easy_recv
-// and curl_easy_send.
+// and from each state straight to ENDED. The pipe carries bytes, wslay makes frames of them.
 //
-// Work happens in the callbacks of libuv and libcurl, between enter() and leave(). Whatever goes
-// wrong in between is only noted (state ENDED); leave() then tells the user and frees, when nothing
-// on the stack uses the object any more. A failure within a call of the user's is told by the
-// timer, at once but from the loop.
+// Work happens in events of the pipe and the timer, between enter() and leave(). What goes wrong in
+// between is only noted (state ENDED); leave() then tells the user and frees, when nothing on the
+// stack uses the object any more. A failure within a call of the user's is told by the timer: at
+// once, but from the loop.
 enum ws_state { CONNECTING, UPGRADING, OPEN, CLOSING, ENDED };
 
 enum {
-    OUT_SIZE = 16 * 1024,    // one TLS record
     EARLY_SIZE = 4096,       // what one read of the answer may bring along of the first frames
     READ_BUDGET = 64 * 1024, // bytes read in a turn, before answers go out and others have theirs
     BATCH = 64,              // frames queued within a turn before they are written
@@ -44,34 +38,20 @@ struct ws {
     void *data;
     size_t max_message, max_queue;
 
-    struct curl_loop *curl;
-    struct curl_transfer transfer;
-    char curl_error[CURL_ERROR_SIZE];
+    uv_timer_t timer; // until the 101; for the close; at once for a failure to tell
+    struct curl_pipe *pipe;
+    struct buf request; // the upgrade, until it is put into the pipe
     struct ws_handshake *handshake;
     wslay_event_context_ptr frames; // from OPEN on
-
-    uv_loop_t *loop;
-    uv_timer_t timer; // until the 101; for the close; at once for a failure to tell
-    uv_idle_t
-        idle; // another turn of reading: TLS may hold bytes of which the descriptor shows nothing
-    uv_poll_t poll;
-    bool has_poll;
-    unsigned handles; // uv handles not closed yet; the last one frees
-
-    unsigned busy; // depth of enter()
-    bool silent;   // abandoned
-    bool torn_down;
-    bool told; // on_activity was called for this turn
-    bool more; // the budget ended the turn
-    size_t budget;
-
-    // What goes out next. TLS wants a write that did not go through repeated with the same bytes at
-    // the same place, so they stay here, and nothing is added while `blocked`.
-    char out[OUT_SIZE];
-    size_t out_at, out_len;
-    bool blocked;
     char early[EARLY_SIZE];
     size_t early_at, early_len;
+
+    unsigned busy;  // depth of enter()
+    bool silent;    // told, or abandoned
+    bool torn_down; // freed as soon as the timer is closed
+    bool active;    // on_activity was called in this turn
+    bool more;      // the turn ended before the bytes did
+    size_t budget;
 
     bool close_asked, close_queued; // by ws_close
     uint16_t close_code;
@@ -80,18 +60,13 @@ struct ws {
 
     struct ws_closed how; // valid in ENDED
     char peer_reason[MAX_REASON];
+    size_t peer_reason_len;
+    char error_text[256];
 };
 
-static void on_handle_closed(uv_handle_t *handle)
+static void on_timer_closed(uv_handle_t *handle)
 {
-    struct ws *w = handle->data;
-    if (--w->handles == 0)
-        free(w);
-}
-
-static void close_handle(void *handle)
-{
-    uv_close(handle, on_handle_closed);
+    free(handle->data);
 }
 
 static void tear_down(struct ws *w)
@@ -99,18 +74,12 @@ static void tear_down(struct ws *w)
     if (w->torn_down)
         return;
     w->torn_down = true;
-    if (w->has_poll) {
-        uv_poll_stop(&w->poll);
-        close_handle(&w->poll);
-    }
     if (w->frames)
         wslay_event_context_free(w->frames);
     ws_handshake_free(w->handshake);
-    curl_loop_remove(w->curl, &w->transfer); // closes the socket
-    curl_easy_cleanup(w->transfer.easy);
-    curl_loop_close(w->curl);
-    close_handle(&w->idle);
-    close_handle(&w->timer);
+    buf_done(&w->request);
+    curl_pipe_close(w->pipe);
+    uv_close((uv_handle_t *)&w->timer, on_timer_closed);
 }
 
 static void enter(struct ws *w)
@@ -149,17 +118,18 @@ static void end(struct ws *w, struct ws_closed how)
         uv_timer_start(&w->timer, on_timer, 0, 0);
 }
 
+// text must outlive the object's last event.
 static void fail(struct ws *w, int error, const char *text)
 {
-    struct ws_closed how = {
-        .end = w->state < OPEN ? WS_END_NOT_OPENED : WS_END_LOST,
-        .code = 1006,
-        .error = error,
-        .error_text = text,
-    };
     if (w->close_asked)
-        how = (struct ws_closed){.end = WS_END_BY_US, .code = 1006};
-    end(w, how);
+        end(w, (struct ws_closed){.end = WS_END_BY_US, .code = 1006});
+    else
+        end(w, (struct ws_closed){
+                   .end = w->state < OPEN ? WS_END_NOT_OPENED : WS_END_LOST,
+                   .code = 1006,
+                   .error = error,
+                   .error_text = text,
+               });
 }
 
 // Both close frames were exchanged, or there was time enough to.
@@ -169,7 +139,7 @@ static void end_closing(struct ws *w)
     struct ws_closed how = {.code = 1006};
     if (received) {
         how.code = wslay_event_get_status_code_received(w->frames);
-        how.reason = w->how.reason;
+        how.reason = (struct str){w->peer_reason, w->peer_reason_len};
     }
     if (w->close_asked) {
         how.end = WS_END_BY_US;
@@ -194,45 +164,18 @@ static void start_closing(struct ws *w)
     uv_timer_start(&w->timer, on_timer, WS_CLOSE_MS, 0);
 }
 
-// 1: all is written, 0: the socket is full, negative: it failed (and the end is noted).
-static int write_out(struct ws *w)
-{
-    while (w->out_at < w->out_len) {
-        size_t n = 0;
-        CURLcode r =
-            curl_easy_send(w->transfer.easy, w->out + w->out_at, w->out_len - w->out_at, &n);
-        if (r == CURLE_AGAIN) {
-            w->blocked = true;
-            return 0;
-        }
-        if (r != CURLE_OK) {
-            fail(w, -ECONNRESET, "writing failed: the connection is gone");
-            return -ECONNRESET;
-        }
-        w->blocked = false;
-        w->out_at += n;
-    }
-    w->out_at = w->out_len = 0;
-    return 1;
-}
+// --- frames ---
 
 static ssize_t on_frame_send(wslay_event_context_ptr ctx, const uint8_t *bytes, size_t n, int flags,
                              void *user)
 {
     (void)flags;
     struct ws *w = user;
-    int r = 1;
-    if (w->blocked || w->out_len == OUT_SIZE)
-        r = write_out(w);
-    if (r <= 0) {
-        wslay_event_set_error(ctx, r == 0 ? WSLAY_ERR_WOULDBLOCK : WSLAY_ERR_CALLBACK_FAILURE);
-        return -1;
-    }
-    size_t room = OUT_SIZE - w->out_len;
-    size_t take = n < room ? n : room;
-    memcpy(w->out + w->out_len, bytes, take);
-    w->out_len += take;
-    return (ssize_t)take;
+    ssize_t r = curl_pipe_put(w->pipe, bytes, n);
+    if (r > 0)
+        return r;
+    wslay_event_set_error(ctx, r == 0 ? WSLAY_ERR_WOULDBLOCK : WSLAY_ERR_CALLBACK_FAILURE);
+    return -1;
 }
 
 // Only once all messages are out: a close frame overtakes them otherwise.
@@ -251,12 +194,20 @@ static void write_frames(struct ws *w)
     do {
         queue_close(w);
         r = wslay_event_want_write(w->frames) ? wslay_event_send(w->frames) : 0;
-        if (r != 0) {
-            fail(w, r == WSLAY_ERR_NOMEM ? -ENOMEM : -ECONNRESET, "writing failed");
-            return;
-        }
-        r = write_out(w);
+        if (r == 0)
+            r = curl_pipe_flush(w->pipe);
+        if (r < 0)
+            fail(w, r == WSLAY_ERR_NOMEM ? -ENOMEM : -ECONNRESET,
+                 "writing failed: the connection is gone");
     } while (r > 0 && (wslay_event_want_write(w->frames) || (w->close_asked && !w->close_queued)));
+}
+
+// The peer sends but does not read: its pings must not pile up pongs here. It is not read either
+// until it does.
+static bool is_clogged(const struct ws *w)
+{
+    return wslay_event_get_queued_msg_count(w->frames) >= CLOGGED_FRAMES ||
+           wslay_event_get_queued_msg_length(w->frames) > w->max_queue;
 }
 
 static ssize_t take_early(struct ws *w, uint8_t *to, size_t n)
@@ -268,26 +219,20 @@ static ssize_t take_early(struct ws *w, uint8_t *to, size_t n)
     return (ssize_t)take;
 }
 
-// What the socket has: the number of bytes, 0 if none now, negative when it ended or failed
-// (noted).
-static ssize_t read_in(struct ws *w, void *to, size_t n)
+static ssize_t take_in(struct ws *w, uint8_t *to, size_t n)
 {
-    size_t got = 0;
-    CURLcode r = curl_easy_recv(w->transfer.easy, to, n, &got);
-    if (r == CURLE_OK && got > 0)
-        return (ssize_t)got;
-    if (r == CURLE_AGAIN)
+    if (w->early_at < w->early_len)
+        return take_early(w, to, n);
+    if (w->budget == 0 || is_clogged(w)) {
+        w->more = true;
         return 0;
-    fail(w, -ECONNRESET, r == CURLE_OK ? "the peer ended the connection" : "reading failed");
-    return -1;
-}
-
-// The peer sends but does not read: its pings must not pile up pongs here. It is not read either
-// until it does.
-static bool is_clogged(const struct ws *w)
-{
-    return wslay_event_get_queued_msg_count(w->frames) >= CLOGGED_FRAMES ||
-           wslay_event_get_queued_msg_length(w->frames) > w->max_queue;
+    }
+    ssize_t got = curl_pipe_read(w->pipe, to, n < w->budget ? n : w->budget);
+    if (got > 0)
+        w->budget -= (size_t)got;
+    else if (got < 0)
+        fail(w, -ECONNRESET, "the connection ended without a close frame");
+    return got;
 }
 
 static ssize_t on_frame_recv(wslay_event_context_ptr ctx, uint8_t *to, size_t n, int flags,
@@ -295,23 +240,13 @@ static ssize_t on_frame_recv(wslay_event_context_ptr ctx, uint8_t *to, size_t n,
 {
     (void)flags;
     struct ws *w = user;
-    ssize_t got = 0;
-    if (w->early_at < w->early_len) {
-        got = take_early(w, to, n);
-    } else if (w->budget == 0 || is_clogged(w)) {
-        w->more = true;
-    } else {
-        got = read_in(w, to, n < w->budget ? n : w->budget);
-        w->budget -= got > 0 ? (size_t)got : 0;
-    }
-    if (got > 0 && !w->told) {
-        w->told = true;
+    ssize_t got = take_in(w, to, n);
+    if (got > 0 && !w->active) {
+        w->active = true;
         if (w->handler->on_activity)
             w->handler->on_activity(w, w->data);
     }
-    if (w->state == ENDED)
-        got = -1;
-    if (got > 0)
+    if (got > 0 && w->state != ENDED)
         return got;
     wslay_event_set_error(ctx, got == 0 ? WSLAY_ERR_WOULDBLOCK : WSLAY_ERR_CALLBACK_FAILURE);
     return -1;
@@ -326,9 +261,8 @@ static void on_frame_message(wslay_event_context_ptr ctx,
         return;
     if (m->opcode == WSLAY_CONNECTION_CLOSE && m->msg_length > 2) {
         size_t n = m->msg_length - 2; // behind the code
-        n = n < MAX_REASON ? n : MAX_REASON;
-        memcpy(w->peer_reason, m->msg + 2, n);
-        w->how.reason = (struct str){w->peer_reason, n};
+        w->peer_reason_len = n < MAX_REASON ? n : MAX_REASON;
+        memcpy(w->peer_reason, m->msg + 2, w->peer_reason_len);
     }
     if (!wslay_is_ctrl_frame(m->opcode))
         w->handler->on_message(w, (struct str){(const char *)m->msg, m->msg_length}, w->data);
@@ -367,11 +301,15 @@ static void read_frames(struct ws *w)
         start_closing(w);
 }
 
+// --- the turn ---
+
 static void read_answer(struct ws *w)
 {
     while (w->state == UPGRADING) {
         char bytes[EARLY_SIZE];
-        ssize_t n = read_in(w, bytes, sizeof bytes);
+        ssize_t n = curl_pipe_read(w->pipe, bytes, sizeof bytes);
+        if (n < 0)
+            fail(w, -ECONNRESET, "the connection ended before the answer to the upgrade");
         if (n <= 0)
             return;
         size_t used = 0;
@@ -390,64 +328,74 @@ static void read_answer(struct ws *w)
     }
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events);
+static void upgrade(struct ws *w)
+{
+    if (curl_pipe_flush(w->pipe) < 0)
+        fail(w, -ECONNRESET, "the connection ended before the upgrade");
+    else
+        read_answer(w);
+}
+
+static bool is_framing(const struct ws *w)
+{
+    return w->state == OPEN || w->state == CLOSING;
+}
 
 static void watch(struct ws *w)
 {
-    bool framing = w->frames != NULL;
-    int events = 0;
-    // While nothing is read, readable would be true for good and the loop would spin.
-    if (!framing || (wslay_event_get_read_enabled(w->frames) && !is_clogged(w)))
-        events |= UV_READABLE;
-    if (w->out_at < w->out_len || (framing && wslay_event_want_write(w->frames)))
-        events |= UV_WRITABLE;
-    if (events)
-        uv_poll_start(&w->poll, events, on_poll);
-    else
-        uv_poll_stop(&w->poll);
+    bool reading = !w->frames || (wslay_event_get_read_enabled(w->frames) && !is_clogged(w));
+    curl_pipe_watch(w->pipe, reading);
 }
 
-static void on_idle(uv_idle_t *idle);
-
 // Reads and writes all that can be, and says what is waited for.
-static void pump(struct ws *w)
+static void take_turn(struct ws *w)
 {
-    w->told = w->more = false;
+    w->active = w->more = false;
     w->budget = READ_BUDGET;
-    if (w->state == UPGRADING && write_out(w) >= 0)
-        read_answer(w);
-    if ((w->state == OPEN || w->state == CLOSING) && wslay_event_get_read_enabled(w->frames))
+    if (w->state == UPGRADING)
+        upgrade(w);
+    if (is_framing(w) && wslay_event_get_read_enabled(w->frames))
         read_frames(w);
-    if (w->state == OPEN || w->state == CLOSING)
+    if (is_framing(w))
         write_frames(w);
-    if (w->state == CLOSING && wslay_event_get_close_sent(w->frames) && w->out_len == 0 &&
-        !wslay_event_get_read_enabled(w->frames))
+    if (w->state == CLOSING && wslay_event_get_close_sent(w->frames) &&
+        !wslay_event_get_read_enabled(w->frames) && curl_pipe_pending(w->pipe) == 0)
         end_closing(w);
     if (w->state == ENDED)
         return;
     watch(w);
     if (w->more && !is_clogged(w))
-        uv_idle_start(&w->idle, on_idle);
+        curl_pipe_again(w->pipe);
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events)
+static void on_ready(void *data)
 {
-    (void)events;
-    struct ws *w = poll->data;
+    struct ws *w = data;
     enter(w);
-    if (status < 0)
-        fail(w, -ECONNRESET, "polling the socket failed");
-    else
-        pump(w);
+    take_turn(w);
     leave(w);
 }
 
-static void on_idle(uv_idle_t *idle)
+static void on_connected(void *data)
 {
-    struct ws *w = idle->data;
-    uv_idle_stop(idle);
+    struct ws *w = data;
     enter(w);
-    pump(w);
+    if (w->state == CONNECTING) {
+        w->state = UPGRADING;
+        if (curl_pipe_put(w->pipe, w->request.data, w->request.len) != (ssize_t)w->request.len)
+            fail(w, -ECONNRESET, "the upgrade could not be written");
+        take_turn(w);
+    }
+    leave(w);
+}
+
+static void on_failed(int error, const char *text, void *data)
+{
+    struct ws *w = data;
+    enter(w);
+    size_t n = utf8_prefix(str_of(text), sizeof w->error_text - 1);
+    memcpy(w->error_text, text, n);
+    fail(w, error, w->error_text);
     leave(w);
 }
 
@@ -464,52 +412,7 @@ static void on_timer(uv_timer_t *timer)
     leave(w);
 }
 
-static int start_poll(struct ws *w)
-{
-    curl_socket_t fd = CURL_SOCKET_BAD;
-    curl_easy_getinfo(w->transfer.easy, CURLINFO_ACTIVESOCKET, &fd);
-    if (fd == CURL_SOCKET_BAD)
-        return -ENOTCONN;
-    int r = uv_poll_init_socket(w->loop, &w->poll, fd);
-    if (r < 0)
-        return r;
-    w->poll.data = w;
-    w->has_poll = true;
-    w->handles++;
-    return 0;
-}
-
-// The upgrade goes out right here: until its first byte libcurl counts the connection as idle and
-// may close it.
-static void on_connected(struct curl_transfer *t, CURLcode result)
-{
-    struct ws *w = CONTAINER_OF(t, struct ws, transfer);
-    enter(w);
-    if (w->state == ENDED) {
-        leave(w);
-        return;
-    }
-    if (result != CURLE_OK) {
-        const char *text = w->curl_error[0] ? w->curl_error : curl_easy_strerror(result);
-        fail(w, result == CURLE_OPERATION_TIMEDOUT ? -ETIMEDOUT : -EIO, text);
-    } else if (start_poll(w) < 0) {
-        fail(w, -ENOMEM, "no poll handle for the socket");
-    } else {
-        w->state = UPGRADING;
-        pump(w);
-    }
-    leave(w);
-}
-
-// CURLOPT_SOCKOPTFUNCTION: a peer that is gone is found out by what we write, not by the kernel's
-// fifteen minutes.
-static int on_socket_made(void *user, curl_socket_t fd, curlsocktype purpose)
-{
-    (void)user, (void)purpose;
-    unsigned ms = WS_USER_TIMEOUT_MS;
-    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
-    return CURL_SOCKOPT_OK;
-}
+// --- what the user calls ---
 
 // wss:// and ws:// as libcurl knows them.
 static int http_url(struct buf *out, const char *url)
@@ -525,95 +428,61 @@ static int prepare_request(struct ws *w, const char *url)
 {
     uint8_t nonce[WS_NONCE_SIZE];
     random_bytes(nonce, sizeof nonce);
-    CURLU *u = curl_url();
-    char *host = NULL, *port = NULL, *path = NULL, *query = NULL;
-    struct buf authority = BUF_INIT(512), target = BUF_INIT(8192), request = BUF_INIT(OUT_SIZE);
-    int r = -ENOMEM;
     w->handshake = ws_handshake_new(nonce);
-    if (!u || !w->handshake)
-        goto out;
-    r = -EINVAL;
-    if (curl_url_set(u, CURLUPART_URL, url, 0) || curl_url_get(u, CURLUPART_HOST, &host, 0) ||
-        curl_url_get(u, CURLUPART_PATH, &path, 0))
-        goto out;
-    curl_url_get(u, CURLUPART_PORT, &port, 0);
-    curl_url_get(u, CURLUPART_QUERY, &query, 0);
-    buf_addf(&authority, "%s%s%s", host, port ? ":" : "", port ? port : "");
-    buf_addf(&target, "%s%s%s", path, query ? "?" : "", query ? query : "");
-    r = authority.error ? authority.error : target.error;
+    if (!w->handshake)
+        return -ENOMEM;
+    struct buf authority = BUF_INIT(512), target = BUF_INIT(8192);
+    int r = curl_pipe_split_url(url, &authority, &target);
     if (r == 0)
-        r = ws_handshake_request(&request, authority.data, target.data, nonce);
-    if (r == 0) {
-        memcpy(w->out, request.data, request.len);
-        w->out_len = request.len;
-    }
-out:
-    curl_free(host);
-    curl_free(port);
-    curl_free(path);
-    curl_free(query);
-    curl_url_cleanup(u);
+        r = ws_handshake_request(&w->request, authority.data, target.data, nonce);
     buf_done(&authority);
     buf_done(&target);
-    buf_done(&request);
     return r;
 }
 
-static int prepare_transfer(struct ws *w, const char *url, bool allow_plain_loopback)
+static int prepare(struct ws *w, uv_loop_t *loop, const struct ws_options *o)
 {
-    int error = 0;
-    CURL *easy = curl_loop_easy(url, allow_plain_loopback, &error);
-    w->transfer = (struct curl_transfer){.easy = easy, .on_done = on_connected};
-    if (!easy)
-        return error;
-    curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, w->curl_error);
-    curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
-    return prepare_request(w, url);
+    static const struct curl_pipe_events events = {on_connected, on_failed, on_ready};
+    struct buf url = BUF_INIT(8192);
+    w->request = BUF_INIT(PIPE_OUT_SIZE);
+    int r = http_url(&url, o->url);
+    if (r == 0)
+        r = prepare_request(w, url.data);
+    if (r == 0)
+        r = curl_pipe_open(loop, url.data, o->allow_plain_loopback, &events, w, &w->pipe);
+    buf_done(&url);
+    return r == -E2BIG ? -EINVAL : r;
 }
 
 int ws_open(uv_loop_t *loop, const struct ws_options *options, const struct ws_handler *handler,
             void *data, struct ws **ret_ws)
 {
-    struct buf url = BUF_INIT(8192);
     struct ws *w = calloc(1, sizeof *w);
-    int r = w ? http_url(&url, options->url) : -ENOMEM;
-    if (r == 0)
-        r = curl_loop_new(loop, &w->curl);
-    if (r == 0)
-        r = prepare_transfer(w, url.data, options->allow_plain_loopback);
-    if (r == 0)
-        r = curl_loop_add(w->curl, &w->transfer);
-    buf_done(&url);
+    if (!w)
+        return -ENOMEM;
+    int r = prepare(w, loop, options);
     if (r < 0) {
-        if (w) {
-            ws_handshake_free(w->handshake);
-            curl_easy_cleanup(w->transfer.easy);
-            curl_loop_close(w->curl);
-        }
+        ws_handshake_free(w->handshake);
+        buf_done(&w->request);
         free(w);
-        return r == -E2BIG ? -EINVAL : r;
+        return r;
     }
     w->handler = handler;
     w->data = data;
-    w->loop = loop;
     w->max_message = options->max_message ? options->max_message : WS_MAX_MESSAGE;
     w->max_queue = options->max_queue ? options->max_queue : WS_MAX_QUEUE;
-    w->handles = 2;
     uv_timer_init(loop, &w->timer);
-    uv_idle_init(loop, &w->idle);
-    w->timer.data = w->idle.data = w;
-    unsigned open_ms = options->open_ms ? options->open_ms : WS_OPEN_MS;
-    uv_timer_start(&w->timer, on_timer, open_ms, 0);
+    w->timer.data = w;
+    uv_timer_start(&w->timer, on_timer, options->open_ms ? options->open_ms : WS_OPEN_MS, 0);
     *ret_ws = w;
     return 0;
 }
 
-// Writes at once what a call of the user's has queued. Within a turn of our own that comes by
-// itself, at its end.
+// Writes at once what a call of the user's has queued. Within a turn that comes at its end, so that
+// many answers share one write.
 static void push(struct ws *w)
 {
-    if (w->busy > 0)
+    if (w->busy > 0 && wslay_event_get_queued_msg_count(w->frames) < BATCH)
         return;
     write_frames(w);
     if (w->state != ENDED)
@@ -647,7 +516,7 @@ int ws_ping(struct ws *w, struct str payload)
 
 size_t ws_queued(const struct ws *w)
 {
-    size_t n = w->out_len - w->out_at;
+    size_t n = curl_pipe_pending(w->pipe);
     return w->frames ? n + wslay_event_get_queued_msg_length(w->frames) : n;
 }
 

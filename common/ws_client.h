@@ -1,9 +1,8 @@
 #pragma once
 
 // A WebSocket client (RFC 6455) on a uv loop: ws_open, then text messages both ways until
-// on_closed. libcurl makes the connection (DNS, proxy, TLS), wslay frames; curl.h and wslay.h stay
-// inside. It does not reconnect and has no opinion on liveness: it reports that bytes came, the
-// user pings and abandons.
+// on_closed. curl_pipe carries the bytes, wslay frames; wslay.h stays inside. It does not reconnect
+// and has no opinion on liveness: it reports that bytes came, the user pings and abandons.
 
 #include <uv.h>
 
@@ -14,10 +13,9 @@ struct ws;
 enum {
     WS_OPEN_MS = 15 * 1000, // DNS to the 101, unless the options say otherwise
     WS_CLOSE_MS = 1000,     // for what is queued, our close frame and the peer's echo together
-    WS_MAX_MESSAGE = 1024 * 1024,   // inbound, after reassembly, unless the options say otherwise
-    WS_MAX_QUEUE = 1024 * 1024,     // outbound bytes that the socket has not taken yet, likewise
-    WS_MAX_QUEUED_FRAMES = 4096,    // and their number, our pongs included
-    WS_USER_TIMEOUT_MS = 45 * 1000, // written bytes without an acknowledgement by the peer's kernel
+    WS_MAX_MESSAGE = 1024 * 1024, // inbound, after reassembly, unless the options say otherwise
+    WS_MAX_QUEUE = 1024 * 1024,   // outbound bytes that the socket has not taken yet, likewise
+    WS_MAX_QUEUED_FRAMES = 4096,  // and their number; a peer that reads none is not read either
 };
 
 struct ws_options {
@@ -32,8 +30,9 @@ enum ws_end {
     WS_END_NOT_OPENED, // it never was a WebSocket: see error, error_text, http_status
     WS_END_BY_PEER,    // the peer sent a close frame: see code, reason
     WS_END_BY_US,      // ws_close; code is the peer's echo, or 1006 when none came in time
-    WS_END_LOST, // end of file, reset, write failure: code 1006. A breach of the protocol: the code
-                 // that we sent
+    // End of file, reset, write failure: code 1006. A breach of the protocol: the code that we
+    // sent.
+    WS_END_LOST,
 };
 
 struct ws_closed {
@@ -53,11 +52,11 @@ struct ws_closed {
 // on_activity may be NULL.
 struct ws_handler {
     void (*on_open)(struct ws *w, void *data);
-    void (*on_message)(struct ws *w, struct str message,
-                       void *data); // a whole message, valid UTF-8 if it is text
-    void (*on_activity)(
-        struct ws *w,
-        void *data); // bytes arrived (data, ping, pong, ...): before what is in them is acted on
+    // A whole message; valid UTF-8 if it is text.
+    void (*on_message)(struct ws *w, struct str message, void *data);
+    // Bytes arrived, whatever they are: once a turn of the loop, before anything else is made of
+    // them.
+    void (*on_activity)(struct ws *w, void *data);
     // The last callback, exactly once unless abandoned. w is freed after it.
     void (*on_closed)(struct ws *w, const struct ws_closed *how, void *data);
 };
@@ -72,9 +71,9 @@ int ws_open(uv_loop_t *loop, const struct ws_options *options, const struct ws_h
 // takes at once. -ENOTCONN: not open, closing or ended; -ENOBUFS: max_queue is reached, nothing of
 // it was queued; -ENOMEM.
 int ws_send(struct ws *w, struct str text) MUST_CHECK;
-int ws_ping(struct ws *w,
-            struct str payload) MUST_CHECK; // at most 125 bytes: -EINVAL. Otherwise as ws_send
-size_t ws_queued(const struct ws *w);       // bytes that the socket has not taken yet
+// As ws_send. -EINVAL: more than 125 bytes.
+int ws_ping(struct ws *w, struct str payload) MUST_CHECK;
+size_t ws_queued(const struct ws *w); // bytes that the socket has not taken yet
 bool ws_is_open(const struct ws *w);
 
 // Orderly: what is queued, a close frame, at most WS_CLOSE_MS for its echo, then the end of TCP and
