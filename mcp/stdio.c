@@ -43,6 +43,7 @@ struct mcp_stdio {
     uv_timer_t timer;     // FLUSHING: the deadline; else watches a reader that is behind
     uint64_t taken;       // bytes that the sink took, ever
     uint64_t last_passed; // of these, passed on to the reader by the timer's last look
+    bool was_stuck;       // at that look
     bool ended;           // on_end was called
     int end_reason;       // of `broken`
     char chunk[CHUNK];
@@ -311,15 +312,23 @@ static bool writer_is_gone(const struct mcp_stdio *io)
     return io->eof || (!io->in.is_file && poll(&p, 1, 0) > 0 && p.revents);
 }
 
+static bool reader_takes_none(const struct mcp_stdio *io)
+{
+    struct pollfd p = {.fd = io->out.fd, .events = POLLOUT};
+    return poll(&p, 1, 0) == 0;
+}
+
 // While we do not read we do not see the end of stdin either. A client that neither reads nor
-// writes any more is gone; one that reads slowly is not.
+// writes any more is gone; one that reads slowly is not, nor one that we ourselves kept waiting.
 static void on_stall_timer(uv_timer_t *timer)
 {
     struct mcp_stdio *io = timer->data;
     uint64_t passed = io->taken - waiting(io);
-    bool moved = passed != io->last_passed;
+    bool stuck = reader_takes_none(io) && writer_is_gone(io);
+    bool for_long = stuck && io->was_stuck && passed == io->last_passed;
     io->last_passed = passed;
-    if (!moved && writer_is_gone(io))
+    io->was_stuck = stuck;
+    if (for_long)
         end(io, 0);
 }
 
@@ -335,7 +344,7 @@ static void update_input(struct mcp_stdio *io)
     if (io->state != RUNNING)
         return;
     if (behind && !uv_is_active((uv_handle_t *)&io->timer)) {
-        io->last_passed = UINT64_MAX; // the first look only notes
+        io->was_stuck = false;
         uv_timer_start(&io->timer, on_stall_timer, STDIO_STALL_MS, STDIO_STALL_MS);
     } else if (!behind) {
         uv_timer_stop(&io->timer);
@@ -370,6 +379,7 @@ void mcp_stdio_stop(struct mcp_stdio *io, unsigned flush_ms)
         return;
     io->state = FLUSHING;
     update_input(io);
+    uv_update_time(io->loop); // the deadline counts from now, however long this turn took
     uv_timer_start(&io->timer, on_flush_deadline, flush_ms, 0);
     kick(io);
 }

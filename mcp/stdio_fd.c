@@ -57,7 +57,7 @@ void stdio_fd_close(struct stdio_fd *e, uv_close_cb on_closed)
     int flags = fcntl(e->fd, F_GETFL);
     if (e->was_blocking && flags >= 0 && (flags & O_NONBLOCK))
         fcntl(e->fd, F_SETFL, flags & ~O_NONBLOCK);
-    // libuv closes the descriptor that it reads: not a file's, nor a terminal's that it opened anew.
+    // libuv closes what it reads itself: not a file, nor the terminal that it opened anew.
     uv_os_fd_t read_by_uv = -1;
     uv_fileno(&e->u.handle, &read_by_uv);
     if (e->fd > STDERR_FILENO && e->fd != read_by_uv)
