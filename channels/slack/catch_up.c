@@ -1,0 +1,267 @@
+#include "channels/slack/catch_up.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "channels/slack/envelope.h"
+#include "channels/slack/inbox.h"
+#include "common/clock.h"
+#include "common/log.h"
+
+enum {
+    FIRST_LOOK_MS = 5 * 60 * 1000, // the very first time: what was said just before
+    OVERLAP_S = 2,
+    PAGE = 200,
+    MAX_PAGES = 20,
+    MAX_THREADS = 24,
+    THREAD_DAYS = 2, // since somebody said something in it
+    RETRY_MS = 2000,
+    MAX_RETRIES = 8,
+};
+
+struct catch_up {
+    struct store *store;
+    struct slack_api *api;
+    const struct access *access;
+    struct catch_up_handler handler;
+    uv_timer_t timer;
+    bool running, again, complete;
+    unsigned retries;
+    size_t user, thread, n_threads; // where it is
+    struct person person;
+    char newest[32];
+    char threads[MAX_THREADS][32];
+    char cursor[256];
+    unsigned pages;
+    cJSON *held[MAX_PAGES]; // history comes newest first: pages wait until the oldest is there
+};
+
+static void next_user(struct catch_up *c);
+static void ask(struct catch_up *c);
+
+static void drop_pages(struct catch_up *c)
+{
+    for (size_t i = 0; i < MAX_PAGES; i++) {
+        cJSON_Delete(c->held[i]);
+        c->held[i] = NULL;
+    }
+    c->pages = 0;
+    c->cursor[0] = '\0';
+}
+
+static void end(struct catch_up *c)
+{
+    drop_pages(c);
+    c->running = false;
+    c->handler.on_end(c->complete, c->handler.data);
+    if (c->again)
+        catch_up_start(c);
+}
+
+static void on_timer(uv_timer_t *t)
+{
+    ask(t->data);
+}
+
+static void retry(struct catch_up *c, int64_t ms)
+{
+    if (++c->retries > MAX_RETRIES) {
+        log_warn("slack: catching up was given up for now");
+        c->complete = false;
+        end(c);
+        return;
+    }
+    uv_timer_start(&c->timer, on_timer, (uint64_t)(ms > RETRY_MS ? ms : RETRY_MS), 0);
+}
+
+static int compare_ts(const char *a, const char *b)
+{
+    int64_t x = slack_ts_us(a), y = slack_ts_us(b);
+    return x < y ? -1 : x > y;
+}
+
+static int one_message(struct catch_up *c, const cJSON *m)
+{
+    struct slack_event e;
+    event_from_history(m, c->person.channel, &e);
+    if (c->thread == 0 && compare_ts(e.ts, c->newest) > 0)
+        snprintf(c->newest, sizeof c->newest, "%s", e.ts);
+    return c->handler.on_message(&e, c->handler.data);
+}
+
+// History is newest first within and across pages, replies oldest first.
+static int pass_on(struct catch_up *c)
+{
+    int r = 0;
+    bool backwards = c->thread == 0;
+    for (unsigned i = 0; r >= 0 && i < c->pages; i++) {
+        const cJSON *page = c->held[backwards ? c->pages - 1 - i : i];
+        const cJSON *list = json_arr(page, "messages");
+        int n = cJSON_GetArraySize(list);
+        for (int k = 0; r >= 0 && k < n; k++)
+            r = one_message(c, cJSON_GetArrayItem(list, backwards ? n - 1 - k : k));
+    }
+    return r;
+}
+
+static void load_threads(struct catch_up *c)
+{
+    struct stmt *q = store_sql(
+        c->store,
+        "SELECT DISTINCT thread FROM ("
+        "SELECT o.ts AS thread, o.id AS at FROM slack_outbox AS o JOIN slack_escalation "
+        "AS e ON e.id = o.ref_id WHERE o.ref = 1 AND o.op = 0 AND o.state = 2 AND "
+        "o.channel = ?1 AND e.state < 3 "
+        "UNION ALL SELECT ts, id FROM slack_outbox WHERE ref = 4 AND op = 0 AND state = 2 "
+        "AND channel = ?1 AND at > ?2 "
+        "UNION ALL SELECT thread_ts, id FROM slack_outbox WHERE thread_ts <> '' AND "
+        "channel = ?1 AND at > ?2 "
+        "UNION ALL SELECT thread_ts, id FROM slack_inbox WHERE thread_ts <> '' AND "
+        "channel = ?1 AND at > ?2) ORDER BY thread DESC LIMIT 24");
+    bind_text(q, 1, c->person.channel);
+    bind_int(q, 2, clock_wall_ms() - (int64_t)THREAD_DAYS * 24 * 3600 * 1000);
+    c->n_threads = 0;
+    while (c->n_threads < MAX_THREADS && stmt_step(q) > 0)
+        snprintf(c->threads[c->n_threads++], sizeof c->threads[0], "%s", col_text(q, 0));
+    stmt_reset(q);
+}
+
+static void next_place(struct catch_up *c)
+{
+    int r = pass_on(c);
+    drop_pages(c);
+    if (r < 0) {
+        c->complete = false;
+        end(c);
+        return;
+    }
+    if (c->thread == 0)
+        load_threads(c);
+    if (c->thread < c->n_threads) {
+        c->thread++;
+        ask(c);
+        return;
+    }
+    if (person_set_synced(c->store, c->person.user, c->newest) < 0)
+        log_debug("slack: how far it was read could not be noted");
+    c->user++;
+    next_user(c);
+}
+
+static void on_page(const struct api_answer *a, void *data)
+{
+    struct catch_up *c = data;
+    if (a->verdict == API_STOP || a->verdict == API_REFUSED) {
+        if (strcmp(a->error, "thread_not_found") != 0)
+            log_warn("slack: history cannot be read, so what is said while the connection is down "
+                     "is lost",
+                     "error", a->error, "needs", a->needed[0] ? a->needed : NULL);
+        next_place(c);
+        return;
+    }
+    if (a->verdict != API_OK) {
+        retry(c, a->retry_ms);
+        return;
+    }
+    c->retries = 0;
+    c->held[c->pages++] = cJSON_Duplicate(a->json, 1);
+    const char *next = json_str(json_obj(a->json, "response_metadata"), "next_cursor");
+    if (next && next[0] && c->pages < MAX_PAGES && strlen(next) < sizeof c->cursor) {
+        snprintf(c->cursor, sizeof c->cursor, "%s", next);
+        ask(c);
+        return;
+    }
+    next_place(c);
+}
+
+static void ask(struct catch_up *c)
+{
+    const char *method = c->thread ? "conversations.replies" : "conversations.history";
+    int64_t blocked = slack_api_blocked(c->api, method);
+    if (blocked) {
+        uv_timer_start(&c->timer, on_timer, (uint64_t)blocked, 0);
+        return;
+    }
+    struct buf form = BUF_INIT(8192);
+    char oldest[32], limit[16];
+    int64_t us = slack_ts_us(c->person.synced_ts) - (int64_t)OVERLAP_S * 1000000;
+    snprintf(oldest, sizeof oldest, "%lld.%06lld", (long long)(us / 1000000),
+             (long long)(us % 1000000));
+    snprintf(limit, sizeof limit, "%d", PAGE);
+    http_form_add(&form, "channel", str_of(c->person.channel));
+    if (c->thread)
+        http_form_add(&form, "ts", str_of(c->threads[c->thread - 1]));
+    http_form_add(&form, "oldest", str_of(oldest));
+    http_form_add(&form, "limit", str_of(limit));
+    if (c->cursor[0])
+        http_form_add(&form, "cursor", str_of(c->cursor));
+    int r = form.error;
+    if (r == 0)
+        r = slack_api_call(c->api, method, buf_str(&form), API_REPEATABLE, on_page, c);
+    buf_done(&form);
+    if (r < 0)
+        retry(c, 0);
+}
+
+static void next_user(struct catch_up *c)
+{
+    for (; c->user < c->access->n_users; c->user++) {
+        const char *user = c->access->users[c->user];
+        if (person_read(c->store, user, &c->person) < 0 || !c->person.channel[0])
+            continue;
+        if (!c->person.synced_ts[0])
+            snprintf(c->person.synced_ts, sizeof c->person.synced_ts, "%lld.000000",
+                     (long long)((clock_wall_ms() - FIRST_LOOK_MS) / 1000));
+        memcpy(c->newest, c->person.synced_ts, sizeof c->newest);
+        c->thread = c->n_threads = 0;
+        ask(c);
+        return;
+    }
+    end(c);
+}
+
+void catch_up_start(struct catch_up *c)
+{
+    if (c->running) {
+        c->again = true;
+        return;
+    }
+    c->running = c->complete = true;
+    c->again = false;
+    c->user = 0;
+    c->retries = 0;
+    next_user(c);
+}
+
+bool catch_up_running(const struct catch_up *c)
+{
+    return c->running;
+}
+
+struct catch_up *catch_up_new(uv_loop_t *loop, struct store *s, struct slack_api *api,
+                              const struct access *access, const struct catch_up_handler *handler)
+{
+    struct catch_up *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    c->store = s;
+    c->api = api;
+    c->access = access;
+    c->handler = *handler;
+    uv_timer_init(loop, &c->timer);
+    c->timer.data = c;
+    return c;
+}
+
+static void on_timer_closed(uv_handle_t *h)
+{
+    free(h->data);
+}
+
+void catch_up_close(struct catch_up *c)
+{
+    if (!c)
+        return;
+    drop_pages(c);
+    uv_close((uv_handle_t *)&c->timer, on_timer_closed);
+}

@@ -1,0 +1,619 @@
+#include "channels/slack/engine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "channels/slack/app_lock.h"
+#include "channels/slack/catch_up.h"
+#include "channels/slack/inbound.h"
+#include "channels/slack/inbox.h"
+#include "channels/slack/pages.h"
+#include "channels/slack/people.h"
+#include "channels/slack/permission.h"
+#include "channels/slack/sender.h"
+#include "channels/slack/socket_mode.h"
+#include "common/lease.h"
+#include "common/log.h"
+
+#define LEASE "slack"
+
+enum {
+    MAX_HELD = 256, // envelopes that could not be stored yet
+    HELD_RETRY_MS = 200,
+    SETTLE_MS = 10 * 1000, // the longest that catching up holds events back
+    GHOST_LOOK_MS = 60 * 1000,
+    FLUSH_MS = 1500,
+    PRUNE_MS = 3600 * 1000,
+    OUTBOX_DAYS = 30,
+};
+
+struct engine {
+    uv_loop_t *loop;
+    struct store *store;
+    const struct config *config;
+    struct engine_handler handler;
+    bool listen, configured, holds, running, closing, flushed;
+    uv_timer_t tick, due, held_retry, soon;
+    int open_handles;
+    struct access access;
+    struct escalation_people people;
+    struct slack_api *api;
+    struct people *identity;
+    struct sender *sender;
+    struct socket_mode *socket;
+    struct catch_up *catch_up;
+    struct app_lock *lock;
+    char *files;
+    char trouble[192]; // of identity or lock
+    int64_t version, catch_up_since, pruned_at;
+    int64_t flush_until;
+    int64_t ghosts_since; // boot ms at which Slack counted more connections than ours; 0
+    struct envelope held[MAX_HELD];
+    size_t n_held;
+    void (*closed)(void *data);
+    void *closed_data;
+};
+
+static void process(struct engine *e);
+
+// ---- configuration ----
+
+int slack_config_missing(const struct config *config, struct buf *out)
+{
+    const struct {
+        const char *value, *what;
+    } needed[] = {
+        {config->slack_bot_token, "SLACK_BOT_TOKEN (xoxb-..., from \"OAuth & Permissions\")"},
+        {config->slack_app_token,
+         "SLACK_APP_TOKEN (xapp-..., from \"Basic Information\", scope connections:write)"},
+        {config->slack_users, "SLACK_ALLOWED_USERS (your Slack member id, U...)"},
+    };
+    struct access a = {.n_users = 0};
+    access_set_users(&a, config->slack_users);
+    for (size_t i = 0; i < ARRAY_LEN(needed); i++)
+        if (!needed[i].value[0] || (i == 2 && !a.n_users))
+            buf_addf(out, "%s%s", out->len ? ", " : "", needed[i].what);
+    return out->error;
+}
+
+// ---- what comes in ----
+
+static void notify(struct engine *e)
+{
+    if (!e->closing)
+        e->handler.on_change(e->handler.data);
+}
+
+static void on_soon(uv_timer_t *t)
+{
+    notify(t->data);
+}
+
+// After the present callback, and once for many changes.
+static void notify_soon(struct engine *e)
+{
+    if (!e->closing)
+        uv_timer_start(&e->soon, on_soon, 1, 0);
+}
+
+static int take_in(struct engine *e, const struct slack_event *event, const char *event_id)
+{
+    struct inbound in = {.store = e->store, .access = &e->access, .people = &e->people};
+    int r = inbound_event(&in, event, event_id, moment_now());
+    if (r > 0)
+        engine_changed(e);
+    return r;
+}
+
+// Stored, then acknowledged: an envelope that cannot be stored is not.
+static bool take_envelope(struct engine *e, const struct envelope *env)
+{
+    const char *id = env->event.event_id[0] ? env->event.event_id : env->id;
+    int r = take_in(e, &env->event, id);
+    if (r < 0) {
+        log_error("slack: an event could not be stored", "why", store_error(e->store));
+        return false;
+    }
+    if (env->id[0])
+        socket_mode_ack(e->socket, env->id);
+    return true;
+}
+
+static void start_catch_up(struct engine *e)
+{
+    e->catch_up_since = clock_boot_ms();
+    catch_up_start(e->catch_up);
+}
+
+static void on_held_retry(uv_timer_t *t)
+{
+    struct engine *e = t->data;
+    size_t done = 0;
+    while (done < e->n_held && take_envelope(e, &e->held[done]))
+        envelope_done(&e->held[done++]);
+    memmove(e->held, e->held + done, (e->n_held - done) * sizeof e->held[0]);
+    e->n_held -= done;
+    if (e->n_held)
+        uv_timer_start(&e->held_retry, on_held_retry, HELD_RETRY_MS, 0);
+}
+
+static void hold(struct engine *e, struct envelope *env)
+{
+    if (e->n_held == MAX_HELD) {
+        log_error("slack: too many events wait for the store; Slack will repeat this one");
+        return;
+    }
+    e->held[e->n_held++] = *env;
+    env->root = NULL;
+    uv_timer_start(&e->held_retry, on_held_retry, HELD_RETRY_MS, 0);
+}
+
+static void on_envelope(struct envelope *env, void *data)
+{
+    struct engine *e = data;
+    // A repeated event went elsewhere before: others may have, too.
+    bool doubt = env->retry_attempt > 0 || e->ghosts_since;
+    if (doubt && env->event.type == EVENT_MESSAGE)
+        start_catch_up(e);
+    if (e->n_held || !take_envelope(e, env))
+        hold(e, env);
+}
+
+static int on_history(const struct slack_event *event, void *data)
+{
+    return take_in(data, event, "");
+}
+
+static void on_caught_up(bool complete, void *data)
+{
+    (void)complete;
+    notify_soon(data);
+}
+
+// ---- the connection ----
+
+static void on_up(const char *app_id, int64_t connections, int ours, void *data)
+{
+    struct engine *e = data;
+    snprintf(e->access.app, sizeof e->access.app, "%s", app_id);
+    log_info("slack: connected", "connections", log_int(connections));
+    e->ghosts_since = 0;
+    if (connections > ours) {
+        e->ghosts_since = clock_boot_ms();
+        log_warn(
+            "slack: Slack counts more connections of this app than there are; what it sends to "
+            "the others is lost or late, so the history is read more often",
+            "counted", log_int(connections), "ours", log_int(ours));
+    }
+    start_catch_up(e);
+    sender_hurry(e->sender);
+}
+
+static void on_socket_state(enum socket_state state, const char *why, void *data)
+{
+    (void)data;
+    if (state == SOCKET_DISABLED || state == SOCKET_REFUSED)
+        log_error("slack: not connected until a person acts", "why", why);
+    else if (state == SOCKET_TRYING)
+        log_info("slack: connecting", "why", why);
+}
+
+static void on_known(void *data)
+{
+    struct engine *e = data;
+    e->trouble[0] = '\0';
+    if (e->socket)
+        socket_mode_start(e->socket);
+    sender_kick(e->sender);
+    process(e);
+}
+
+static void on_unknown(const char *why, bool refused, void *data)
+{
+    struct engine *e = data;
+    snprintf(e->trouble, sizeof e->trouble, "%s", why);
+    if (refused)
+        log_error("slack: not started until a person acts", "why", why);
+    else
+        log_warn("slack: not reached", "why", why);
+    notify_soon(e);
+}
+
+// ---- what goes out ----
+
+static int on_sent(const struct outbox_row *row, const char *channel, const char *ts, void *data)
+{
+    struct engine *e = data;
+    if (row->op != OUT_POST)
+        return 0;
+    if (row->ref == REF_ESCALATION && strcmp(row->user, e->people.owner) == 0)
+        return escalation_posted(e->store, row->ref_id, channel, ts, &e->people, moment_now());
+    if (row->ref == REF_PROMPT)
+        return prompt_posted(e->store, row->ref_id, channel, ts, moment_now());
+    return 0;
+}
+
+static void finish_close(struct engine *e);
+
+static void on_row_done(int64_t id, void *data)
+{
+    struct engine *e = data;
+    (void)id;
+    if (e->closing) {
+        finish_close(e);
+        return;
+    }
+    process(e);
+    notify_soon(e);
+}
+
+// ---- timers ----
+
+static int run_due(struct engine *e, struct moment now)
+{
+    int r = store_begin(e->store), done = 0;
+    if (r < 0)
+        return r;
+    if ((r = pages_queue(e->store, e->people.owner)) >= 0)
+        done += r;
+    if (r >= 0 && (r = escalation_check_incidents(e->store, &e->people, now)) >= 0)
+        done += r;
+    if (r >= 0 && (r = escalation_run_due(e->store, &e->people, now)) >= 0)
+        done += r;
+    if (r >= 0 && (r = prompt_check_sessions(e->store, now)) >= 0)
+        done += r;
+    if (r >= 0 && (r = prompt_run_due(e->store, &e->people, now)) >= 0)
+        done += r;
+    if (r < 0) {
+        store_rollback(e->store);
+        return r;
+    }
+    r = store_commit(e->store);
+    return r < 0 ? r : done;
+}
+
+static void on_due(uv_timer_t *t)
+{
+    process(t->data);
+}
+
+// Sets the timer for the next thing that is due; -1 never.
+static void arm(struct engine *e)
+{
+    struct moment now = moment_now();
+    int64_t a = escalation_wait(e->store, now), b = prompt_wait(e->store, now);
+    int64_t wait = a < 0 ? b : b < 0 ? a : a < b ? a : b;
+    if (wait < 0)
+        uv_timer_stop(&e->due);
+    else
+        uv_timer_start(&e->due, on_due, (uint64_t)wait + 1, 0);
+}
+
+static bool has_work(struct engine *e, struct moment now)
+{
+    struct stmt *q = store_sql(
+        e->store, "SELECT EXISTS(SELECT 1 FROM page WHERE queued = 0) OR EXISTS(SELECT 1 FROM "
+                  "slack_escalation AS e JOIN incident AS i ON i.id = e.incident_id WHERE e.state "
+                  "< 3 AND i.status = 1) OR EXISTS(SELECT 1 FROM slack_prompt WHERE told = 0 AND "
+                  "state IN (0, 4))");
+    bool yes = stmt_step(q) > 0 && col_int(q, 0);
+    stmt_reset(q);
+    return yes || escalation_wait(e->store, now) == 0 || prompt_wait(e->store, now) == 0;
+}
+
+// The holder's round: whatever is due, then the outbox.
+static void process(struct engine *e)
+{
+    if (!e->running || e->closing)
+        return;
+    struct moment now = moment_now();
+    if (has_work(e, now) && run_due(e, now) < 0) {
+        log_warn("slack: the timers could not be run, again soon", "why", store_error(e->store));
+        uv_timer_start(&e->due, on_due, 500, 0);
+    } else {
+        arm(e);
+    }
+    sender_kick(e->sender);
+}
+
+void engine_changed(struct engine *e)
+{
+    process(e);
+    notify_soon(e);
+}
+
+// ---- who holds the connection ----
+
+static int start_running(struct engine *e)
+{
+    const struct config *c = e->config;
+    struct people_handler ph = {.on_known = on_known, .on_failed = on_unknown, .data = e};
+    struct sender_handler sh = {.on_sent = on_sent, .on_done = on_row_done, .data = e};
+    struct socket_handler so = {
+        .on_up = on_up, .on_state = on_socket_state, .on_envelope = on_envelope, .data = e};
+    struct catch_up_handler ch = {.on_message = on_history, .on_end = on_caught_up, .data = e};
+    bool plain = strncmp(c->slack_api_url, "http://", 7) == 0;
+    int r = moment_rebase(e->store, moment_now(), e->people.nag_ms ? e->people.nag_ms : 1);
+    if (r == 0)
+        r = slack_api_new(e->loop, c->slack_api_url, c->slack_bot_token, c->slack_app_token,
+                          &e->api);
+    if (r == 0)
+        r = sender_new(e->loop, e->store, e->api, &e->access, e->files, &sh, &e->sender);
+    if (r == 0 && e->listen)
+        r = socket_mode_new(e->loop, e->api, &so, plain, &e->socket);
+    if (r == 0 && !(e->identity = people_new(e->loop, e->store, e->api, &e->access, &ph)))
+        r = -ENOMEM;
+    if (r == 0 && !(e->catch_up = catch_up_new(e->loop, e->store, e->api, &e->access, &ch)))
+        r = -ENOMEM;
+    if (r < 0)
+        return r;
+    e->running = true;
+    snprintf(e->trouble, sizeof e->trouble, "connecting");
+    people_start(e->identity);
+    return 0;
+}
+
+static void on_socket_closed(void *data)
+{
+    (void)data;
+}
+
+static void stop_running(struct engine *e, void (*closed)(void *data))
+{
+    e->running = false;
+    slack_api_close(e->api); // first: no answer comes any more
+    people_close(e->identity);
+    sender_close(e->sender);
+    catch_up_close(e->catch_up);
+    struct socket_mode *socket = e->socket;
+    e->api = NULL;
+    e->identity = NULL;
+    e->sender = NULL;
+    e->catch_up = NULL;
+    e->socket = NULL;
+    for (size_t i = 0; i < e->n_held; i++)
+        envelope_done(&e->held[i]);
+    e->n_held = 0;
+    if (socket)
+        socket_mode_close(socket, closed, e);
+    else
+        closed(e);
+}
+
+static void become_holder(struct engine *e)
+{
+    if (e->running)
+        return;
+    int r = e->lock ? 0 : app_lock_take(e->config->slack_app_token, &e->lock);
+    if (r < 0) {
+        snprintf(e->trouble, sizeof e->trouble, "%s",
+                 r == -EBUSY ? "another process with another state folder uses this app token"
+                             : "the app token's lock cannot be taken");
+        return;
+    }
+    r = start_running(e);
+    if (r < 0) {
+        log_error("slack: cannot start", "why", strerror(-r));
+        stop_running(e, on_socket_closed);
+        snprintf(e->trouble, sizeof e->trouble, "cannot start: %s", strerror(-r));
+    }
+}
+
+static void prune(struct engine *e)
+{
+    int64_t now = clock_wall_ms();
+    if (clock_boot_ms() - e->pruned_at < PRUNE_MS && e->pruned_at)
+        return;
+    e->pruned_at = clock_boot_ms();
+    if (inbox_prune(e->store, now) < 0 ||
+        outbox_prune(e->store, now - (int64_t)OUTBOX_DAYS * 24 * 3600 * 1000) < 0)
+        log_debug("slack: pruning was put off");
+}
+
+static void on_tick(uv_timer_t *t)
+{
+    struct engine *e = t->data;
+    int r = lease_beat(e->store, LEASE);
+    if (r < 0) {
+        log_debug("slack: heartbeat not written", "why", store_error(e->store));
+        return;
+    }
+    e->holds = r > 0;
+    if (e->holds)
+        become_holder(e);
+    else if (e->running) {
+        log_warn("slack: another process took over");
+        stop_running(e, on_socket_closed);
+        app_lock_release(e->lock);
+        e->lock = NULL;
+    }
+    if (e->running)
+        prune(e);
+    int64_t now = clock_boot_ms(), version = store_data_version(e->store);
+    if (e->running && e->ghosts_since && now - e->catch_up_since > GHOST_LOOK_MS)
+        start_catch_up(e);
+    struct moment moment = moment_now();
+    bool due = e->running && has_work(e, moment);
+    bool changed = version != e->version;
+    e->version = version;
+    if (changed || due)
+        process(e);
+    if (changed)
+        notify(e);
+}
+
+// ---- life ----
+
+int engine_new(uv_loop_t *loop, struct store *s, const struct config *config, bool listen,
+               const struct engine_handler *handler, struct engine **ret_engine)
+{
+    struct engine *e = calloc(1, sizeof *e);
+    struct buf missing = BUF_INIT(1024);
+    if (!e)
+        return -ENOMEM;
+    e->loop = loop;
+    e->store = s;
+    e->config = config;
+    e->handler = *handler;
+    e->listen = listen;
+    e->configured = slack_config_missing(config, &missing) == 0 && missing.len == 0;
+    buf_done(&missing);
+    access_set_users(&e->access, config->slack_users);
+    e->people =
+        (struct escalation_people){.owner = access_owner(&e->access),
+                                   .second = e->access.n_users > 1 ? e->access.users[1] : "",
+                                   .nag_ms = config->slack_nag_s * 1000};
+    if (asprintf(&e->files, "%s/slack-files", config->state_dir) < 0) {
+        free(e);
+        return -ENOMEM;
+    }
+    uv_timer_t *timers[] = {&e->tick, &e->due, &e->held_retry, &e->soon};
+    for (size_t i = 0; i < ARRAY_LEN(timers); i++) {
+        uv_timer_init(loop, timers[i]);
+        timers[i]->data = e;
+    }
+    e->open_handles = (int)ARRAY_LEN(timers);
+    *ret_engine = e;
+    return 0;
+}
+
+void engine_start(struct engine *e)
+{
+    if (e->configured)
+        uv_timer_start(&e->tick, on_tick, 0, LEASE_BEAT_MS);
+}
+
+static void on_handle_closed(uv_handle_t *h)
+{
+    struct engine *e = h->data;
+    if (--e->open_handles)
+        return;
+    void (*closed)(void *data) = e->closed;
+    void *data = e->closed_data;
+    app_lock_release(e->lock);
+    free(e->files);
+    free(e);
+    closed(data);
+}
+
+static void close_timers(void *data)
+{
+    struct engine *e = data;
+    if (e->holds)
+        lease_release(e->store, LEASE);
+    uv_timer_t *timers[] = {&e->tick, &e->due, &e->held_retry, &e->soon};
+    for (size_t i = 0; i < ARRAY_LEN(timers); i++)
+        uv_close((uv_handle_t *)timers[i], on_handle_closed);
+}
+
+static void on_flush_end(uv_timer_t *t)
+{
+    struct engine *e = t->data;
+    if (e->flushed)
+        return;
+    e->flushed = true;
+    uv_timer_stop(t);
+    if (e->running)
+        stop_running(e, close_timers);
+    else
+        close_timers(e);
+}
+
+// What is under way may end, so that its outcome is known.
+static void finish_close(struct engine *e)
+{
+    bool idle = !e->running || sender_idle(e->sender);
+    int64_t left = e->flush_until - clock_boot_ms();
+    uv_timer_start(&e->due, on_flush_end, idle || left < 0 ? 0 : (uint64_t)left, 0);
+}
+
+void engine_close(struct engine *e, void (*closed)(void *data), void *data)
+{
+    if (e->closing)
+        return;
+    e->closing = true;
+    e->closed = closed;
+    e->closed_data = data;
+    uv_timer_stop(&e->tick);
+    uv_timer_stop(&e->held_retry);
+    e->flush_until = clock_boot_ms() + FLUSH_MS;
+    if (e->sender)
+        sender_drain(e->sender);
+    finish_close(e);
+}
+
+// ---- what others ask ----
+
+bool engine_configured(const struct engine *e)
+{
+    return e->configured;
+}
+
+bool engine_holds(const struct engine *e)
+{
+    return e->holds;
+}
+
+bool engine_settled(const struct engine *e)
+{
+    return !e->catch_up || !catch_up_running(e->catch_up) ||
+           clock_boot_ms() - e->catch_up_since > SETTLE_MS;
+}
+
+const struct access *engine_access(const struct engine *e)
+{
+    return &e->access;
+}
+
+const struct escalation_people *engine_people(const struct engine *e)
+{
+    return &e->people;
+}
+
+const char *engine_files(const struct engine *e)
+{
+    return e->files;
+}
+
+static void status_of_others(const struct engine *e, struct buf *out)
+{
+    struct lease_info info;
+    if (lease_read(e->store, LEASE, &info) == 0 && info.fresh)
+        buf_addf(out,
+                 "another session (process %lld) holds the connection and sends what is "
+                 "written here",
+                 (long long)info.pid);
+    else
+        buf_adds(out, "starting");
+}
+
+int engine_status(const struct engine *e, struct buf *out)
+{
+    if (!e->configured) {
+        buf_adds(out, "Slack is not configured, missing: ");
+        slack_config_missing(e->config, out);
+        return 0;
+    }
+    if (!e->holds) {
+        status_of_others(e, out);
+        return 1;
+    }
+    if (e->trouble[0] || !e->running) {
+        buf_addf(out, "not connected: %s", e->trouble);
+        return 0;
+    }
+    if (sender_stopped(e->sender)[0]) {
+        buf_addf(out, "nothing can be sent: %s", sender_stopped(e->sender));
+        return 0;
+    }
+    if (e->socket && socket_mode_state(e->socket) != SOCKET_UP) {
+        buf_addf(out, "not connected: %s", socket_mode_why(e->socket));
+        return 0;
+    }
+    buf_adds(out, "connected");
+    if (people_missing_scopes(e->identity)[0])
+        buf_addf(out, ", but the bot token lacks the scopes %s",
+                 people_missing_scopes(e->identity));
+    return 1;
+}

@@ -1,0 +1,141 @@
+#include "channels/slack/page.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "channels/slack/engine.h"
+#include "channels/slack/outbox.h"
+#include "channels/slack/pages.h"
+#include "common/clock.h"
+#include "common/redact.h"
+#include "common/text.h"
+
+enum {
+    WAIT_MS = 30 * 1000, // for it to be sent
+    CHECK_MS = 200,
+    MAX_TEXT = 3000, // bytes
+};
+
+struct paging {
+    uv_loop_t loop;
+    uv_timer_t timer;
+    struct store *store;
+    struct engine *engine;
+    int64_t page_id, until;
+    struct outbox_place place;
+    bool over;
+};
+
+int page_options_read(int argc, char **argv, struct page_options *ret)
+{
+    static const char *const severities[] = {"critical", "error", "warning", "info"};
+    struct page_options o = {.severity = "error"};
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--severity") == 0 && i + 1 < argc)
+            o.severity = argv[++i];
+        else if (!o.text && argv[i][0] && strncmp(argv[i], "--", 2) != 0)
+            o.text = argv[i];
+        else
+            return -EINVAL;
+    }
+    for (size_t i = 0; o.text && i < ARRAY_LEN(severities); i++)
+        if (strcmp(o.severity, severities[i]) == 0) {
+            *ret = o;
+            return 0;
+        }
+    return -EINVAL;
+}
+
+static int outcome(struct paging *p)
+{
+    struct stmt *q =
+        store_sql(p->store, "SELECT id FROM slack_outbox WHERE ref = ? AND ref_id = ?");
+    bind_int(q, 1, REF_PAGE);
+    bind_int(q, 2, p->page_id);
+    int64_t row = stmt_step(q) > 0 ? col_int(q, 0) : 0;
+    stmt_reset(q);
+    if (!row || outbox_read(p->store, row, &p->place) <= 0)
+        p->place.state = OUT_QUEUED;
+    return p->place.state;
+}
+
+static void on_closed(void *data)
+{
+    (void)data;
+}
+
+static void check(struct paging *p)
+{
+    int state = outcome(p);
+    if (p->over || (state != OUT_SENT && state != OUT_FAILED && clock_boot_ms() < p->until))
+        return;
+    p->over = true;
+    uv_close((uv_handle_t *)&p->timer, NULL);
+    engine_close(p->engine, on_closed, p);
+}
+
+static void on_timer(uv_timer_t *t)
+{
+    check(t->data);
+}
+
+static void on_change(void *data)
+{
+    check(data);
+}
+
+static int store_page(struct paging *p, const struct page_options *o)
+{
+    struct buf safe = BUF_INIT(1 << 20), text = BUF_INIT(2 * MAX_TEXT);
+    int r = redact(&safe, str_of(o->text));
+    if (r >= 0)
+        r = text_clean(&text, buf_str(&safe), MAX_TEXT, 0);
+    if (r == 0)
+        r = page_add(p->store, o->severity, buf_cstr(&text), clock_wall_ms(), &p->page_id);
+    buf_done(&safe);
+    buf_done(&text);
+    return r;
+}
+
+static void wait_for_it(struct paging *p, const struct config *config)
+{
+    struct engine_handler handler = {.on_change = on_change, .data = p};
+    uv_loop_init(&p->loop);
+    uv_timer_init(&p->loop, &p->timer);
+    p->timer.data = p;
+    p->until = clock_boot_ms() + WAIT_MS;
+    if (engine_new(&p->loop, p->store, config, false, &handler, &p->engine) < 0)
+        return;
+    uv_timer_start(&p->timer, on_timer, CHECK_MS, CHECK_MS);
+    engine_start(p->engine);
+    uv_run(&p->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&p->loop);
+}
+
+int page_run(const struct config *config, struct store *s, const struct page_options *o)
+{
+    struct paging p = {.store = s};
+    struct buf missing = BUF_INIT(1024);
+    slack_config_missing(config, &missing);
+    if (missing.len) {
+        fprintf(stderr, "not sent: Slack is not configured, missing: %s\n", buf_cstr(&missing));
+        buf_done(&missing);
+        return 1;
+    }
+    if (store_page(&p, o) < 0) {
+        fprintf(stderr, "not sent: it could not be stored: %s\n", store_error(s));
+        return 1;
+    }
+    wait_for_it(&p, config);
+    if (p.place.state == OUT_SENT) {
+        printf("sent\n");
+        return 0;
+    }
+    if (p.place.state == OUT_FAILED)
+        fprintf(stderr, "not sent: Slack refused it: %s\n", p.place.error);
+    else
+        fprintf(stderr,
+                "not sent yet: it is stored and goes out as soon as Slack can be reached and "
+                "a channel runs\n");
+    return 1;
+}
