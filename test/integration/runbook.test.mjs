@@ -210,7 +210,7 @@ describe('settings.json', () => {
   });
   test('no shell command, write or web access is allowed by a rule: the guard alone decides', () => {
     for (const r of p.allow) assert.match(r, /^(Read\(\/(playbooks\/\*\*|CLAUDE\.md)\)|mcp__(plugin_sre-channels_)?(webhook|slack)__[a-z_]+)$/);
-    for (const r of ['WebFetch', 'WebSearch', 'AskUserQuestion', 'Agent(general-purpose)', 'Edit(/.claude/**)', 'Edit(/CLAUDE.md)', 'Edit(/playbooks/**)', 'Read(~/.kube/**)', 'Read(~/.config/sre-channels/**)']) assert.ok(p.deny.includes(r), r);
+    for (const r of ['WebFetch', 'WebSearch', 'AskUserQuestion', 'Agent(general-purpose)', 'Agent(fork)', 'Edit(/.claude/**)', 'Edit(/CLAUDE.md)', 'Edit(/playbooks/**)', 'Read(~/.kube/**)', 'Read(~/.config/sre-channels/**)']) assert.ok(p.deny.includes(r), r);
   });
   test('both spellings of the servers have the same rules', () => {
     for (const kind of ['allow', 'ask', 'deny']) {
