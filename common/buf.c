@@ -43,9 +43,12 @@ int buf_reserve(struct buf *b, size_t more)
 
 int buf_add(struct buf *b, const void *bytes, size_t n)
 {
-    int r = buf_reserve(b, n);
-    if (r < 0)
-        return r;
+    // Room that is there is within max: nearly every addition ends here.
+    if (b->error || n >= b->cap - b->len) {
+        int r = buf_reserve(b, n);
+        if (r < 0)
+            return r;
+    }
     if (n)
         memcpy(b->data + b->len, bytes, n);
     b->len += n;
@@ -60,7 +63,11 @@ int buf_adds(struct buf *b, const char *s)
 
 int buf_addc(struct buf *b, char c)
 {
-    return buf_add(b, &c, 1);
+    if (b->error || b->cap - b->len < 2)
+        return buf_add(b, &c, 1);
+    b->data[b->len++] = c;
+    b->data[b->len] = '\0';
+    return 0;
 }
 
 int buf_addf(struct buf *b, const char *format, ...)

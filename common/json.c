@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/bytes8.h"
 #include "common/clock.h"
 #include "common/json_scan.h"
 #include "common/text.h"
@@ -253,9 +254,23 @@ static size_t add_escaped(struct buf *out, const char *p, size_t n)
     return len ? len : 1;
 }
 
-static bool is_literal(unsigned char c)
+// The leading run that a JSON string holds as it is.
+static size_t literal_len(const char *p, size_t n)
 {
-    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+    size_t i = 0;
+    for (; n - i >= 8; i += 8) {
+        uint64_t w = bytes8_load(p + i);
+        uint64_t other = bytes8_below(w, 0x20) | bytes8_equal(w, '"') | bytes8_equal(w, '\\') |
+                         (w & BYTES8_TOPS);
+        if (other)
+            return i + bytes8_first(other);
+    }
+    for (; i < n; i++) {
+        unsigned char c = (unsigned char)p[i];
+        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
+            break;
+    }
+    return i;
 }
 
 static void add_string(struct buf *out, struct str s)
@@ -263,11 +278,9 @@ static void add_string(struct buf *out, struct str s)
     buf_reserve(out, s.n + 2);
     buf_addc(out, '"');
     for (size_t i = 0; i < s.n && !out->error;) {
-        size_t run = i;
-        while (run < s.n && is_literal((unsigned char)s.p[run]))
-            run++;
-        buf_add(out, s.p + i, run - i);
-        i = run;
+        size_t run = literal_len(s.p + i, s.n - i);
+        buf_add(out, s.p + i, run);
+        i += run;
         if (i < s.n)
             i += add_escaped(out, s.p + i, s.n - i);
     }

@@ -1,6 +1,6 @@
 #include "common/text.h"
 
-#include <stdint.h>
+#include "common/bytes8.h"
 
 // How far the end of a terminal's string sequence (OSC, DCS, ...) is looked for.
 #define ANSI_STRING_MAX 1024
@@ -35,20 +35,11 @@ size_t utf8_char_len(const char *p, size_t n)
     return 0;
 }
 
-static uint64_t load8(const char *p)
-{
-    uint64_t w;
-    memcpy(&w, p, sizeof w);
-    return w;
-}
-
-#define EACH_BYTE(b) (0x0101010101010101u * (uint64_t)(b))
-
 bool utf8_valid(struct str s)
 {
     size_t i = 0;
     while (i < s.n) {
-        while (s.n - i >= 8 && !(load8(s.p + i) & EACH_BYTE(0x80)))
+        while (s.n - i >= 8 && !(bytes8_load(s.p + i) & BYTES8_TOPS))
             i += 8;
         if (i == s.n)
             break;
@@ -91,10 +82,11 @@ size_t text_plain_len(struct str s)
 {
     size_t i = 0;
     for (; s.n - i >= 8; i += 8) {
-        uint64_t w = load8(s.p + i);
+        uint64_t w = bytes8_load(s.p + i);
         // A byte below 0x20 borrows, 0x7f carries, above has the top bit.
-        if (((w - EACH_BYTE(0x20)) | (w + EACH_BYTE(1)) | w) & EACH_BYTE(0x80))
-            break;
+        uint64_t other = ((w - BYTES8_EACH(0x20)) | (w + BYTES8_EACH(1)) | w) & BYTES8_TOPS;
+        if (other)
+            return i + bytes8_first(other);
     }
     while (i < s.n && s.p[i] >= 0x20 && s.p[i] < 0x7f)
         i++;
