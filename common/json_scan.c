@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "common/bytes8.h"
 #include "common/text.h"
 
 // Levels that the bit stack of json_scan_value holds; max_depth is clamped to it.
@@ -51,9 +52,21 @@ static int scan_escape(struct json_scan *s)
     s->p++;
     if (s->p == s->end)
         return fail(s, "unfinished string");
-    char c = *s->p++;
-    if (c != 'u')
-        return c && strchr("\"\\/bfnrt", c) ? 0 : fail(s, "unknown escape");
+    switch (*s->p++) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't':
+        return 0;
+    case 'u':
+        break;
+    default:
+        return fail(s, "unknown escape");
+    }
     for (int i = 0; i < 4; i++, s->p++) {
         if (s->p == s->end || !is_hex(*s->p))
             return fail(s, "bad \\u escape");
@@ -61,24 +74,25 @@ static int scan_escape(struct json_scan *s)
     return 0;
 }
 
-// Eight bytes at once: does one of them equal a quote or a backslash?
-static bool has_quote_or_backslash(const char *p)
+// The next quote or backslash, or the end.
+static const char *find_quote(const char *p, const char *end)
 {
-    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-    uint64_t w;
-    memcpy(&w, p, sizeof w);
-    uint64_t q = w ^ (ones * '"'), b = w ^ (ones * '\\');
-    return (((q - ones) & ~q) | ((b - ones) & ~b)) & tops;
+    for (; end - p >= 8; p += 8) {
+        uint64_t w = bytes8_load(p);
+        uint64_t mask = bytes8_equal(w, '"') | bytes8_equal(w, '\\');
+        if (mask)
+            return p + bytes8_first(mask);
+    }
+    while (p < end && *p != '"' && *p != '\\')
+        p++;
+    return p;
 }
 
 static int scan_string(struct json_scan *s)
 {
     s->p++;
     while (s->p < s->end) {
-        while (s->end - s->p >= 8 && !has_quote_or_backslash(s->p))
-            s->p += 8;
-        while (s->p < s->end && *s->p != '"' && *s->p != '\\')
-            s->p++;
+        s->p = find_quote(s->p, s->end);
         if (s->p == s->end)
             break;
         if (*s->p == '"') {
@@ -246,6 +260,7 @@ int json_scan_enter(struct json_scan *s, char open)
     if (json_scan_peek(s) != open)
         return fail(s, open == '{' ? "expected an object" : "expected an array");
     s->p++;
+    s->entered = true;
     return 0;
 }
 
@@ -253,9 +268,8 @@ int json_scan_enter(struct json_scan *s, char open)
 // was read.
 static int next_item(struct json_scan *s, char open, char close)
 {
-    // Nothing but the opening bracket itself can end in one: values end in a closing bracket, a
-    // quote, a digit or a letter.
-    bool first = s->p > s->start && s->p[-1] == open;
+    bool first = s->entered;
+    s->entered = false;
     char c = json_scan_peek(s);
     if (c == close) {
         s->p++;
@@ -269,7 +283,7 @@ static int next_item(struct json_scan *s, char open, char close)
     return 1;
 }
 
-int json_scan_member(struct json_scan *s, struct str *ret_key, struct str *ret_value)
+int json_scan_key(struct json_scan *s, struct str *ret_key)
 {
     int r = next_item(s, '{', '}');
     if (r <= 0)
@@ -281,17 +295,31 @@ int json_scan_member(struct json_scan *s, struct str *ret_key, struct str *ret_v
     const char *end = s->p - 1;
     while (*end != '"')
         end--;
-    struct str value;
+    *ret_key = (struct str){key, (size_t)(end - key)};
+    return 1;
+}
+
+int json_scan_item(struct json_scan *s)
+{
+    return next_item(s, '[', ']');
+}
+
+int json_scan_member(struct json_scan *s, struct str *ret_key, struct str *ret_value)
+{
+    struct str key, value;
+    int r = json_scan_key(s, &key);
+    if (r <= 0)
+        return r;
     if (json_scan_value(s, &value) < 0)
         return -EINVAL;
-    *ret_key = (struct str){key, (size_t)(end - key)};
+    *ret_key = key;
     *ret_value = value;
     return 1;
 }
 
 int json_scan_element(struct json_scan *s, struct str *ret_value)
 {
-    int r = next_item(s, '[', ']');
+    int r = json_scan_item(s);
     if (r <= 0)
         return r;
     return json_scan_value(s, ret_value) < 0 ? -EINVAL : 1;

@@ -10,6 +10,7 @@ struct json_scan {
     const char *start, *p, *end;
     const char *why; // static text of the first error, NULL while all is well
     unsigned max_depth;
+    bool entered; // the cursor stands behind an opening bracket
 };
 
 void json_scan_init(struct json_scan *s, struct str text, unsigned max_depth);
@@ -28,6 +29,10 @@ int json_scan_enter(struct json_scan *s,
                     char open) MUST_CHECK; // '{' or '['; -EINVAL if it is something else
 int json_scan_member(struct json_scan *s, struct str *ret_key, struct str *ret_value) MUST_CHECK;
 int json_scan_element(struct json_scan *s, struct str *ret_value) MUST_CHECK;
+// The same without reading the value: the cursor stands before it, and json_scan_value or
+// json_scan_enter comes next.
+int json_scan_key(struct json_scan *s, struct str *ret_key) MUST_CHECK;
+int json_scan_item(struct json_scan *s) MUST_CHECK;
 
 int json_scan_end(struct json_scan *s) MUST_CHECK;  // only white space may follow
 char json_scan_peek(struct json_scan *s);           // first byte of the next value, 0 at the end
