@@ -243,30 +243,38 @@ static size_t try_scheme(struct scan *s, size_t start)
     return mask(s, at, stop, "authorization");
 }
 
+static bool is_port(const struct scan *s, size_t from, size_t to)
+{
+    size_t i = from;
+    while (i < to && s->p[i] >= '0' && s->p[i] <= '9')
+        i++;
+    return i == to;
+}
+
+static bool ends_url(char c)
+{
+    return is_space(c) || c == '"' || c == '\'' || c == '<' || c == '>' || c == '`';
+}
+
 // The password of scheme://user:PASSWORD@host (RFC 3986, 3.2.1), also one with a slash left
 // unescaped.
 static size_t try_url(struct scan *s, size_t colon)
 {
-    size_t at = colon + 3, pass = 0, slash = 0, end = 0;
-    for (size_t i = at; i < s->n && i - at < URL_LOOK; i++) {
+    size_t at = colon + 3, pass = 0, end = 0;
+    bool slash = false;
+    for (size_t i = at; i < s->n && i - at < URL_LOOK && !ends_url(s->p[i]); i++) {
         char c = s->p[i];
-        if (is_space(c) || strchr("\"'<>`", c ? c : ' '))
-            break;
         if (c == ':' && !pass)
             pass = i + 1;
-        if (c == '/' && !slash)
-            slash = i;
-        if (slash && !pass)
-            break;
-        if (c == '@' && pass)
+        else if (c == '@' && pass)
             end = i;
-        if (end && slash)
+        else if (c == '/' && !slash && (!pass || end || is_port(s, pass, i)))
+            break; // the authority ends here
+        slash |= c == '/';
+        if (slash && end)
             break;
     }
-    bool port = pass && pass < s->n && s->p[pass] >= '0' && s->p[pass] <= '9';
-    for (size_t i = pass; port && i < end && s->p[i] != '/' && s->p[i] != '@'; i++)
-        port = s->p[i] >= '0' && s->p[i] <= '9';
-    if (end <= pass || (slash && slash < end && port) || starts_with(s, pass, "[redacted:"))
+    if (end <= pass || starts_with(s, pass, "[redacted:"))
         return 0;
     return mask(s, pass, end, "password");
 }
@@ -498,13 +506,10 @@ static size_t try_at(struct scan *s, size_t i)
 int redact(struct buf *out, struct str text)
 {
     struct scan s = {.out = out, .p = text.n ? text.p : "", .n = text.n};
-    for (size_t i = 0; i < s.n;) {
-        if (!trigger[(unsigned char)s.p[i]]) {
-            i++;
-            continue;
-        }
-        size_t next = try_at(&s, i);
-        i = next > i ? next : i + 1;
+    for (size_t i = 0; i < s.n; i++) {
+        size_t next = trigger[(unsigned char)s.p[i]] ? try_at(&s, i) : 0;
+        if (next > i)
+            i = next - 1;
     }
     buf_add(out, s.p + s.done, s.n - s.done);
     return out->error ? out->error : s.found;
