@@ -14,6 +14,7 @@
 #define TEXT_MAX (ALERT_LABELS_MAX + ALERT_ANNOTATIONS_MAX + (16u << 10))
 // What is looked at of one text, before it is masked and then cut to its cap.
 #define LOOK_MAX (64u << 10)
+#define SAFE_NAME_SIZE (ALERT_KEY_MAX + 64) // with the note of what was cut
 #define FINGERPRINT_MAX 128
 #define SOURCE_MAX 64
 #define VALUE_MAX 512
@@ -147,11 +148,6 @@ static const char *store(struct alert *a, struct str s)
     return a->text.error ? "" : a->text.data + at;
 }
 
-static const char *store_safe(struct alert *a, struct str s, size_t cap)
-{
-    return s.n ? store(a, safe(a, s, cap, TEXT_ONE_LINE)) : "";
-}
-
 struct pairs_rule {
     size_t json_max, value_max;
     unsigned flags;
@@ -163,20 +159,62 @@ static const struct pairs_rule label_rule = {ALERT_LABELS_MAX, ALERT_LABEL_MAX, 
 static const struct pairs_rule annotation_rule = {ALERT_ANNOTATIONS_MAX, ALERT_ANNOTATION_MAX, 0,
                                                   true};
 
+static const char *store_safe(struct alert *a, struct str s, size_t cap)
+{
+    if (!s.n)
+        return "";
+    struct str kept = safe(a, s, cap, TEXT_ONE_LINE);
+    // Most fields are labels too, and come by again.
+    if (kept.p == s.p && a->n_intact < ARRAY_LEN(a->intact))
+        a->intact[a->n_intact++] = s.p;
+    return store(a, kept);
+}
+
+static struct str safe_value(struct alert *a, struct str value, const struct pairs_rule *rule)
+{
+    for (size_t i = 0; i < a->n_intact && value.n; i++) {
+        if (a->intact[i] == value.p)
+            return value;
+    }
+    return safe(a, value, rule->value_max, rule->flags);
+}
+
+// The name of a label or annotation made safe, in `out`; says whether what it names is a secret.
+// The few names that all alerts share are looked at once.
+static struct str safe_name(struct alert *a, struct str name, char out[SAFE_NAME_SIZE],
+                            bool *ret_secret)
+{
+    size_t slot = (name.n * 7 + (unsigned char)name.p[0] + (unsigned char)name.p[name.n - 1]) %
+                  ARRAY_LEN(a->names);
+    *ret_secret = false;
+    if (a->names[slot].n == name.n && memcmp(a->names[slot].text, name.p, name.n) == 0)
+        return name;
+    struct str kept = safe(a, name, ALERT_KEY_MAX, TEXT_ONE_LINE);
+    *ret_secret = redact_is_secret_name(kept);
+    if (kept.p != name.p) {
+        size_t n = kept.n < SAFE_NAME_SIZE ? kept.n : SAFE_NAME_SIZE;
+        memcpy(out, kept.p, n);
+        return (struct str){out, n};
+    }
+    if (!*ret_secret && name.n <= sizeof a->names[slot].text) {
+        memcpy(a->names[slot].text, name.p, name.n);
+        a->names[slot].n = (unsigned char)name.n;
+    }
+    return name;
+}
+
 // A member costs at most twice its bytes: clean text holds nothing that takes a \u escape.
 static bool add_pair(struct alert *a, struct jw *w, const struct alert_pair *p, size_t start,
                      const struct pairs_rule *rule)
 {
-    char name[ALERT_KEY_MAX + 64];
-    struct str key = safe(a, p->name, ALERT_KEY_MAX, TEXT_ONE_LINE);
-    size_t n = key.n < sizeof name ? key.n : sizeof name;
-    memcpy(name, key.p, n);
-    struct str value = safe(a, p->value, rule->value_max, rule->flags);
-    if (value.n && redact_is_secret_name((struct str){name, n}))
-        value = str_of("[redacted:secret]");
-    if (a->text.len - start + 2 * (n + value.n) + 8 > rule->json_max)
+    char buffer[SAFE_NAME_SIZE];
+    bool secret;
+    struct str name = safe_name(a, p->name, buffer, &secret);
+    struct str value =
+        secret && p->value.n ? str_of("[redacted:secret]") : safe_value(a, p->value, rule);
+    if (a->text.len - start + 2 * (name.n + value.n) + 8 > rule->json_max)
         return false;
-    jw_keyn(w, (struct str){name, n});
+    jw_keyn(w, name);
     jw_strn(w, value);
     return true;
 }
@@ -307,28 +345,25 @@ static void set_fingerprint(struct alert *a, struct alert_raw *raw)
 
 static void set_fields(struct alert *a, const struct alert_raw *raw, const struct alert_fields *own)
 {
-    struct alert_fields common, text, common_text;
-    alert_fields_of_labels(raw->common_labels, &common);
-    alert_fields_of_annotations(&raw->annotations, &text);
-    alert_fields_of_annotations(raw->common_annotations, &common_text);
-    struct str name = first(first(own->of[FIELD_NAME], common.of[FIELD_NAME]), raw->title);
-    struct str severity = first(own->of[FIELD_SEVERITY], common.of[FIELD_SEVERITY]);
+    const struct alert_fields *common = raw->common;
+    struct str name = first(first(own->of[FIELD_NAME], common->of[FIELD_NAME]), raw->title);
+    struct str severity = first(own->of[FIELD_SEVERITY], common->of[FIELD_SEVERITY]);
     a->alertname = store_safe(a, first(name, str_of("unnamed")), ALERT_NAME_MAX);
     if (!a->alertname[0])
         a->alertname = "unnamed"; // it was made of nothing visible
     a->severity = severity_parse(severity);
     a->severity_raw = store_safe(a, severity, ALERT_NAME_MAX);
-    a->service = store_safe(a, alert_service(own, &common), ALERT_NAME_MAX);
+    a->service = store_safe(a, alert_service(own, common), ALERT_NAME_MAX);
     const char **const names[] = {&a->cluster, &a->namespace, &a->pod, &a->node};
     static const enum alert_field fields[] = {FIELD_CLUSTER, FIELD_NAMESPACE, FIELD_POD,
                                               FIELD_NODE};
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
-        *names[i] = store_safe(a, first(own->of[fields[i]], common.of[fields[i]]), ALERT_NAME_MAX);
-    struct str summary = first(text.of[FIELD_TEXT], common_text.of[FIELD_TEXT]);
-    struct str runbook = first(text.of[FIELD_RUNBOOK], common_text.of[FIELD_RUNBOOK]);
+        *names[i] = store_safe(a, first(own->of[fields[i]], common->of[fields[i]]), ALERT_NAME_MAX);
+    struct str summary = first(own->of[FIELD_TEXT], common->of[FIELD_TEXT]);
+    struct str runbook = first(own->of[FIELD_RUNBOOK], common->of[FIELD_RUNBOOK]);
     a->summary = store_safe(a, first(summary, raw->title), ALERT_SUMMARY_MAX);
     a->runbook = store_safe(a, runbook, ALERT_URL_MAX);
-    a->value = store_safe(a, text.of[FIELD_VALUE], VALUE_MAX);
+    a->value = store_safe(a, own->of[FIELD_VALUE], VALUE_MAX);
     a->generator_url = store_safe(a, raw->generator_url, ALERT_URL_MAX);
     a->source = store_safe(a, raw->source, SOURCE_MAX);
 }
@@ -343,15 +378,16 @@ static const char *store_cut(struct alert *a, size_t labels, size_t annotations)
 
 int alert_build(struct alert *a, struct alert_raw *raw, int64_t now_ms)
 {
+    a->n_intact = 0;
     buf_clear(&a->text);
     if (buf_reserve(&a->text, TEXT_MAX) < 0)
         return -ENOMEM;
     struct alert_fields own, all;
-    alert_fields_of_labels(&raw->labels, &own);
+    alert_fields_of(&raw->labels, &raw->annotations, &own);
     all = own;
     if (!own.of[FIELD_NAME].n && raw->common_labels->n) {
         adopt_common_labels(raw);
-        alert_fields_of_labels(&raw->labels, &all);
+        alert_fields_of(&raw->labels, &raw->annotations, &all);
     }
     sort_pairs(&raw->labels);
     sort_pairs(&raw->annotations);

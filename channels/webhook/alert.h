@@ -44,14 +44,22 @@ struct alert {
     bool test;                  // somebody pressed a test button
     int64_t starts_at, ends_at; // wall ms; 0 = not known, or not over
 
-    struct buf text, clean, masked; // private: memory kept from alert to alert
+    // Private: memory kept from alert to alert.
+    struct buf text, clean, masked;
+    struct {
+        char text[31];
+        unsigned char n;
+    } names[32];            // of labels and annotations: seen before and harmless
+    const char *intact[16]; // texts of this alert that need no cleaning, by address
+    size_t n_intact;
 };
 
 // One alert as sent; everything borrowed, for the call only. Empty strings where the sender says
 // nothing.
 struct alert_raw {
     struct alert_pairs labels, annotations; // sorted in place by the call
-    const struct alert_pairs *common_labels, *common_annotations;
+    const struct alert_pairs *common_labels;
+    const struct alert_fields *common; // of the group's common labels and annotations
     struct str status, group_status;
     struct str starts_at, ends_at; // RFC 3339, or seconds or milliseconds since 1970
     struct str generator_url, fingerprint, title;

@@ -1,100 +1,125 @@
 #include "channels/webhook/alert_fields.h"
 
-struct mapping {
+#include "common/bytes8.h"
+
+// Name and field; of one field the earlier row wins. `rulename` is where Grafana keeps the name of
+// a rule without data.
+#define LABEL_ROWS                                                                                 \
+    ROW("rulename", FIELD_NAME)                                                                    \
+    ROW("alertname", FIELD_NAME)                                                                   \
+    ROW("severity", FIELD_SEVERITY)                                                                \
+    ROW("threshold.name", FIELD_SEVERITY)                                                          \
+    ROW("priority", FIELD_SEVERITY)                                                                \
+    ROW("level", FIELD_SEVERITY)                                                                   \
+    ROW("service.name", FIELD_SERVICE_NAME)                                                        \
+    ROW("service_name", FIELD_SERVICE_NAME)                                                        \
+    ROW("service", FIELD_SERVICE_LABEL)                                                            \
+    ROW("app.kubernetes.io/name", FIELD_SERVICE_OTHER)                                             \
+    ROW("app", FIELD_SERVICE_OTHER)                                                                \
+    ROW("k8s.deployment.name", FIELD_SERVICE_OTHER)                                                \
+    ROW("deployment", FIELD_SERVICE_OTHER)                                                         \
+    ROW("k8s.deployment.name", FIELD_WORKLOAD)                                                     \
+    ROW("deployment", FIELD_WORKLOAD)                                                              \
+    ROW("k8s.statefulset.name", FIELD_WORKLOAD)                                                    \
+    ROW("statefulset", FIELD_WORKLOAD)                                                             \
+    ROW("k8s.daemonset.name", FIELD_WORKLOAD)                                                      \
+    ROW("daemonset", FIELD_WORKLOAD)                                                               \
+    ROW("cronjob", FIELD_WORKLOAD)                                                                 \
+    ROW("job_name", FIELD_WORKLOAD)                                                                \
+    ROW("job", FIELD_JOB)                                                                          \
+    ROW("k8s.cluster.name", FIELD_CLUSTER)                                                         \
+    ROW("cluster", FIELD_CLUSTER)                                                                  \
+    ROW("cluster_name", FIELD_CLUSTER)                                                             \
+    ROW("kubernetes_cluster", FIELD_CLUSTER)                                                       \
+    ROW("prometheus", FIELD_CLUSTER)                                                               \
+    ROW("k8s.namespace.name", FIELD_NAMESPACE)                                                     \
+    ROW("namespace", FIELD_NAMESPACE)                                                              \
+    ROW("kubernetes_namespace", FIELD_NAMESPACE)                                                   \
+    ROW("exported_namespace", FIELD_NAMESPACE)                                                     \
+    ROW("k8s.pod.name", FIELD_POD)                                                                 \
+    ROW("pod", FIELD_POD)                                                                          \
+    ROW("pod_name", FIELD_POD)                                                                     \
+    ROW("exported_pod", FIELD_POD)                                                                 \
+    ROW("k8s.node.name", FIELD_NODE)                                                               \
+    ROW("node", FIELD_NODE)                                                                        \
+    ROW("host.name", FIELD_NODE)                                                                   \
+    ROW("instance", FIELD_NODE)                                                                    \
+    ROW("alertname", FIELD_ALERTNAME)                                                              \
+    ROW("ruleId", FIELD_RULE_ID)                                                                   \
+    ROW("ruleSource", FIELD_RULE_SOURCE)                                                           \
+    ROW("testalert", FIELD_TEST)                                                                   \
+    ROW("instance", FIELD_INSTANCE)
+
+#define ANNOTATION_ROWS                                                                            \
+    ROW("summary", FIELD_TEXT)                                                                     \
+    ROW("message", FIELD_TEXT)                                                                     \
+    ROW("description", FIELD_TEXT)                                                                 \
+    ROW("title", FIELD_TEXT)                                                                       \
+    ROW("runbook_url", FIELD_RUNBOOK)                                                              \
+    ROW("runbook", FIELD_RUNBOOK)                                                                  \
+    ROW("value", FIELD_VALUE)
+
+struct row {
     const char *name;
-    unsigned char len;
-    unsigned char field;
+    enum alert_field field;
 };
 
-#define MAP(text, what)                                                                            \
-    {                                                                                              \
-        text, sizeof(text) - 1, what                                                               \
-    }
-
-// Of one field the earlier row wins.
-static const struct mapping label_map[] = {
-    MAP("rulename", FIELD_NAME), // Grafana's DatasourceNoData and DatasourceError
-    MAP("alertname", FIELD_NAME),
-    MAP("severity", FIELD_SEVERITY),
-    MAP("threshold.name", FIELD_SEVERITY),
-    MAP("priority", FIELD_SEVERITY),
-    MAP("level", FIELD_SEVERITY),
-    MAP("service.name", FIELD_SERVICE_NAME),
-    MAP("service_name", FIELD_SERVICE_NAME),
-    MAP("service", FIELD_SERVICE_LABEL),
-    MAP("app.kubernetes.io/name", FIELD_SERVICE_OTHER),
-    MAP("app", FIELD_SERVICE_OTHER),
-    MAP("k8s.deployment.name", FIELD_SERVICE_OTHER),
-    MAP("deployment", FIELD_SERVICE_OTHER),
-    MAP("k8s.deployment.name", FIELD_WORKLOAD),
-    MAP("deployment", FIELD_WORKLOAD),
-    MAP("k8s.statefulset.name", FIELD_WORKLOAD),
-    MAP("statefulset", FIELD_WORKLOAD),
-    MAP("k8s.daemonset.name", FIELD_WORKLOAD),
-    MAP("daemonset", FIELD_WORKLOAD),
-    MAP("cronjob", FIELD_WORKLOAD),
-    MAP("job_name", FIELD_WORKLOAD),
-    MAP("job", FIELD_JOB),
-    MAP("k8s.cluster.name", FIELD_CLUSTER),
-    MAP("cluster", FIELD_CLUSTER),
-    MAP("cluster_name", FIELD_CLUSTER),
-    MAP("kubernetes_cluster", FIELD_CLUSTER),
-    MAP("prometheus", FIELD_CLUSTER),
-    MAP("k8s.namespace.name", FIELD_NAMESPACE),
-    MAP("namespace", FIELD_NAMESPACE),
-    MAP("kubernetes_namespace", FIELD_NAMESPACE),
-    MAP("exported_namespace", FIELD_NAMESPACE),
-    MAP("k8s.pod.name", FIELD_POD),
-    MAP("pod", FIELD_POD),
-    MAP("pod_name", FIELD_POD),
-    MAP("exported_pod", FIELD_POD),
-    MAP("k8s.node.name", FIELD_NODE),
-    MAP("node", FIELD_NODE),
-    MAP("host.name", FIELD_NODE),
-    MAP("instance", FIELD_NODE),
-    MAP("alertname", FIELD_ALERTNAME),
-    MAP("ruleId", FIELD_RULE_ID),
-    MAP("ruleSource", FIELD_RULE_SOURCE),
-    MAP("testalert", FIELD_TEST),
-    MAP("instance", FIELD_INSTANCE),
+struct map {
+    const struct row *rows;
+    size_t n;
+    const char *lengths; // of the names, filled up with zeros to whole words
 };
 
-static const struct mapping annotation_map[] = {
-    MAP("summary", FIELD_TEXT), MAP("message", FIELD_TEXT),        MAP("description", FIELD_TEXT),
-    MAP("title", FIELD_TEXT),   MAP("runbook_url", FIELD_RUNBOOK), MAP("runbook", FIELD_RUNBOOK),
-    MAP("value", FIELD_VALUE),
-};
+#define PADDED(n) (((n) + 7) / 8 * 8)
 
-static void find(const struct alert_pairs *pairs, const struct mapping *map, size_t rows,
-                 struct alert_fields *out)
+#define ROW(text, what) {text, what},
+static const struct row label_rows[] = {LABEL_ROWS};
+static const struct row annotation_rows[] = {ANNOTATION_ROWS};
+#undef ROW
+
+#define ROW(text, what) sizeof(text) - 1,
+static const char label_lengths[PADDED(ARRAY_LEN(label_rows))] = {LABEL_ROWS};
+static const char annotation_lengths[PADDED(ARRAY_LEN(annotation_rows))] = {ANNOTATION_ROWS};
+#undef ROW
+
+static const struct map label_map = {label_rows, ARRAY_LEN(label_rows), label_lengths};
+static const struct map annotation_map = {annotation_rows, ARRAY_LEN(annotation_rows),
+                                          annotation_lengths};
+
+static void take(const struct map *map, size_t row, const struct alert_pair *p,
+                 unsigned char rank[FIELD_COUNT], struct alert_fields *out)
+{
+    enum alert_field field = map->rows[row].field;
+    if (row >= rank[field] || (size_t)map->lengths[row] != p->name.n ||
+        memcmp(map->rows[row].name, p->name.p, p->name.n) != 0)
+        return;
+    rank[field] = (unsigned char)row;
+    out->of[field] = p->value;
+}
+
+// Eight rows at once are dismissed by the length of their names.
+static void find(const struct alert_pairs *pairs, const struct map *map, struct alert_fields *out)
 {
     unsigned char rank[FIELD_COUNT];
     memset(rank, 0xff, sizeof rank);
     for (size_t i = 0; i < pairs->n; i++) {
-        struct str name = pairs->items[i].name, value = pairs->items[i].value;
-        if (!value.n || !name.n)
+        const struct alert_pair *p = &pairs->items[i];
+        if (!p->value.n || !p->name.n || p->name.n > 0x7f)
             continue;
-        for (size_t m = 0; m < rows; m++) {
-            if (map[m].len != name.n || map[m].name[0] != name.p[0] ||
-                memcmp(map[m].name, name.p, name.n) != 0 || m >= rank[map[m].field])
-                continue;
-            rank[map[m].field] = (unsigned char)m;
-            out->of[map[m].field] = value;
+        for (size_t row = 0; row < map->n; row += 8) {
+            uint64_t maybe = bytes8_equal(bytes8_load(map->lengths + row), (char)p->name.n);
+            for (; maybe; maybe &= maybe - 1)
+                take(map, row + bytes8_first(maybe), p, rank, out);
         }
     }
 }
 
-void alert_fields_of_labels(const struct alert_pairs *labels, struct alert_fields *ret_fields)
+void alert_fields_of(const struct alert_pairs *labels, const struct alert_pairs *annotations,
+                     struct alert_fields *ret_fields)
 {
     *ret_fields = (struct alert_fields){.of = {{NULL, 0}}};
-    find(labels, label_map, ARRAY_LEN(label_map), ret_fields);
-}
-
-void alert_fields_of_annotations(const struct alert_pairs *annotations,
-                                 struct alert_fields *ret_fields)
-{
-    *ret_fields = (struct alert_fields){.of = {{NULL, 0}}};
-    find(annotations, annotation_map, ARRAY_LEN(annotation_map), ret_fields);
+    find(labels, &label_map, ret_fields);
+    find(annotations, &annotation_map, ret_fields);
 }
 
 static bool is_generated(const char *p, size_t n, size_t min, size_t max)

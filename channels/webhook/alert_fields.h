@@ -44,9 +44,8 @@ struct alert_fields {
     struct str of[FIELD_COUNT];
 };
 
-void alert_fields_of_labels(const struct alert_pairs *labels, struct alert_fields *ret_fields);
-void alert_fields_of_annotations(const struct alert_pairs *annotations,
-                                 struct alert_fields *ret_fields);
+void alert_fields_of(const struct alert_pairs *labels, const struct alert_pairs *annotations,
+                     struct alert_fields *ret_fields);
 
 // The service: the alert's own labels first, then those common to its group. kube-state-metrics
 // reports about others: there the workload is the service. May point into one of the fields.

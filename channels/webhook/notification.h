@@ -5,8 +5,7 @@
 // hand. Read one alert at a time, so that a body of thousands needs the memory of one and the work
 // can be spread. Pure.
 
-#include "channels/webhook/alert.h"
-#include "common/json_scan.h"
+#include "channels/webhook/alert_json.h"
 
 struct notification_hints {
     struct str source;     // what the operator called the sender in the URL; wins over everything
@@ -15,7 +14,7 @@ struct notification_hints {
     int64_t now_ms;        // wall clock
 };
 
-// Members of the body that are of use beside the alerts.
+// Members of the body beside the alerts that are of use.
 enum notification_member {
     MEMBER_ALERTS,
     MEMBER_STATUS,
@@ -35,7 +34,13 @@ enum notification_member {
     MEMBER_COUNT,
 };
 
-enum notification_shape { SHAPE_GROUP, SHAPE_ARRAY, SHAPE_SINGLE, SHAPE_LEGACY_GRAFANA };
+enum notification_shape {
+    SHAPE_GROUP,
+    SHAPE_ARRAY,
+    SHAPE_SINGLE,
+    SHAPE_COMMON_ONLY, // a group that lists no alerts
+    SHAPE_LEGACY_GRAFANA,
+};
 
 struct notification {
     int64_t truncated;  // alerts that the sender itself cut away (truncatedAlerts)
@@ -43,23 +48,25 @@ struct notification {
     const char *source; // as far as the envelope tells; each alert has its own
 
     // Private.
-    struct str member[MEMBER_COUNT]; // raw JSON, borrowed from the body
     struct str body;
     struct notification_hints hints;
+    struct str member[MEMBER_COUNT]; // raw JSON, borrowed from the body
     enum notification_shape shape;
     struct str elements;     // raw JSON of the array
-    struct json_scan cursor; // in elements
-    size_t index;
+    struct json_scan cursor; // in elements, or the body
+    size_t index;            // of the alert that comes next
+    struct alert_json reader;
+    struct alert_pairs common_labels, common_annotations;
+    struct alert_fields common;
+    struct arena common_texts;
     struct str title, group_status;
-    struct alert_pairs labels, annotations, common_labels, common_annotations;
-    struct buf decoded, common_decoded;
     char reason_text[128], source_text[104], why[160];
 };
 
 // Checks the whole body first, so that one with an error at its end stores nothing. Borrows body
-// and hints until notification_close, which the caller calls in any case. Returns 0; -EINVAL with
-// one line that names byte or field in *ret_why (held in n): it is not JSON or holds no alert;
-// -ENOMEM.
+// and the texts of hints until notification_close, which the caller calls in any case. Returns 0;
+// -EINVAL with one line that names byte or field in *ret_why (held in n): it is not JSON or holds
+// no alert; -ENOMEM.
 int notification_open(struct notification *n, struct str body,
                       const struct notification_hints *hints, const char **ret_why) MUST_CHECK;
 

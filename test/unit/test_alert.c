@@ -27,15 +27,17 @@ static void fill(struct alert_pairs *out, struct alert_pair *items, const char *
 struct fixture {
     struct alert a;
     struct alert_raw raw;
-    struct alert_pair labels[1200], annotations[1200], common[64], common_annotations[64];
-    struct alert_pairs common_pairs, common_annotation_pairs;
+    struct alert_pair labels[1200], annotations[1200], common[64];
+    struct alert_pairs common_pairs;
+    struct alert_fields common_fields;
 };
 
 static void begin(struct fixture *f)
 {
-    *f = (struct fixture){.raw = {.common_labels = &none, .common_annotations = &none}};
+    *f = (struct fixture){.raw = {.common_labels = &none}};
     f->raw.labels.items = f->labels;
     f->raw.annotations.items = f->annotations;
+    f->raw.common = &f->common_fields;
     alert_init(&f->a);
 }
 
@@ -44,7 +46,8 @@ static void begin(struct fixture *f)
     fill(&f.raw.annotations, f.annotations, (const char *const[]){__VA_ARGS__, NULL})
 #define COMMON(...)                                                                                \
     (fill(&f.common_pairs, f.common, (const char *const[]){__VA_ARGS__, NULL}),                    \
-     f.raw.common_labels = &f.common_pairs)
+     f.raw.common_labels = &f.common_pairs,                                                         \
+     alert_fields_of(&f.common_pairs, &none, &f.common_fields))
 #define BUILD() assert_int_equal(alert_build(&f.a, &f.raw, NOW), 0)
 
 static void test_severities(void **state)
@@ -129,6 +132,7 @@ static void test_names(void **state)
     BUILD();
     assert_string_equal(f.a.alertname, "C");
     f.raw.common_labels = &none;
+    f.common_fields = (struct alert_fields){.of = {{NULL, 0}}};
     LABELS("x", "y");
     BUILD();
     assert_string_equal(f.a.alertname, "[FIRING:1] x");

@@ -599,6 +599,11 @@ static void test_envelope(void **state)
     assert_string_equal(r.a.runbook, "u");
     assert_string_equal(r.a.labels, "{\"alertname\":\"A\"}");
     finish(&r);
+    open_body(
+        &r, "{\"status\":\"resolved\",\"receiver\":\"r\",\"commonLabels\":{\"alertname\":\"B\"}}");
+    assert_string_equal(r.a.labels, "{\"alertname\":\"B\"}");
+    assert_true(r.a.resolved);
+    finish(&r);
 }
 
 static void test_five_thousand_alerts(void **state)
