@@ -283,8 +283,10 @@ static int start_frames(struct ws *w)
         .genmask_callback = on_mask,
         .on_msg_recv_callback = on_frame_message,
     };
-    if (wslay_event_context_client_init(&w->frames, &callbacks, w) != 0)
+    if (wslay_event_context_client_init(&w->frames, &callbacks, w) != 0) {
+        w->frames = NULL; // wslay has freed it, but leaves the pointer
         return -ENOMEM;
+    }
     wslay_event_config_set_max_recv_msg_length(w->frames, w->max_message);
     return 0;
 }
