@@ -14,7 +14,7 @@ enum {
     PAGE = 200,
     MAX_PAGES = 20,
     MAX_THREADS = 24,
-    THREAD_DAYS = 2, // since somebody said something in it
+    THREAD_MS = 2 * 24 * 3600 * 1000, // age of the messages under which replies are looked for
     RETRY_MS = 2000,
     MAX_RETRIES = 8,
 };
@@ -80,12 +80,35 @@ static int compare_ts(const char *a, const char *b)
     return x < y ? -1 : x > y;
 }
 
+static void add_thread(struct catch_up *c, const char *ts)
+{
+    for (size_t i = 0; i < c->n_threads; i++)
+        if (strcmp(c->threads[i], ts) == 0)
+            return;
+    if (c->n_threads < MAX_THREADS)
+        snprintf(c->threads[c->n_threads++], sizeof c->threads[0], "%s", ts);
+}
+
+// What was said since then may be new.
+static int64_t oldest_us(const struct catch_up *c)
+{
+    return slack_ts_us(c->person.synced_ts) - (int64_t)OVERLAP_S * 1000000;
+}
+
 static int one_message(struct catch_up *c, const cJSON *m)
 {
     struct slack_event e;
     event_from_history(m, c->person.channel, &e);
-    if (c->thread == 0 && compare_ts(e.ts, c->newest) > 0)
-        snprintf(c->newest, sizeof c->newest, "%s", e.ts);
+    const char *reply = json_str(m, "latest_reply");
+    if (c->thread == 0) {
+        if (compare_ts(e.ts, c->newest) > 0)
+            snprintf(c->newest, sizeof c->newest, "%s", e.ts);
+        if (reply && compare_ts(reply, c->person.synced_ts) > 0)
+            add_thread(c, e.ts);
+    }
+    // Older ones are read for their threads only.
+    if (slack_ts_us(e.ts) <= oldest_us(c))
+        return 0;
     return c->handler.on_message(&e, c->handler.data);
 }
 
@@ -104,25 +127,16 @@ static int pass_on(struct catch_up *c)
     return r;
 }
 
+// The escalations that are alive, however old their message is.
 static void load_threads(struct catch_up *c)
 {
     struct stmt *q = store_sql(
-        c->store,
-        "SELECT DISTINCT thread FROM ("
-        "SELECT o.ts AS thread, o.id AS at FROM slack_outbox AS o JOIN slack_escalation "
-        "AS e ON e.id = o.ref_id WHERE o.ref = 1 AND o.op = 0 AND o.state = 2 AND "
-        "o.channel = ?1 AND e.state < 3 "
-        "UNION ALL SELECT ts, id FROM slack_outbox WHERE ref = 4 AND op = 0 AND state = 2 "
-        "AND channel = ?1 AND at > ?2 "
-        "UNION ALL SELECT thread_ts, id FROM slack_outbox WHERE thread_ts <> '' AND "
-        "channel = ?1 AND at > ?2 "
-        "UNION ALL SELECT thread_ts, id FROM slack_inbox WHERE thread_ts <> '' AND "
-        "channel = ?1 AND at > ?2) ORDER BY thread DESC LIMIT 24");
+        c->store, "SELECT o.ts FROM slack_outbox AS o JOIN slack_escalation AS e ON e.id = "
+                  "o.ref_id WHERE o.ref = 1 AND o.op = 0 AND o.state = 2 AND o.channel = ?1 AND "
+                  "e.state < 3 ORDER BY o.id DESC LIMIT 64");
     bind_text(q, 1, c->person.channel);
-    bind_int(q, 2, clock_wall_ms() - (int64_t)THREAD_DAYS * 24 * 3600 * 1000);
-    c->n_threads = 0;
-    while (c->n_threads < MAX_THREADS && stmt_step(q) > 0)
-        snprintf(c->threads[c->n_threads++], sizeof c->threads[0], "%s", col_text(q, 0));
+    while (stmt_step(q) > 0)
+        add_thread(c, col_text(q, 0));
     stmt_reset(q);
 }
 
@@ -184,7 +198,9 @@ static void ask(struct catch_up *c)
     }
     struct buf form = BUF_INIT(8192);
     char oldest[32], limit[16];
-    int64_t us = slack_ts_us(c->person.synced_ts) - (int64_t)OVERLAP_S * 1000000;
+    int64_t us = oldest_us(c), threads = (clock_wall_ms() - THREAD_MS) * 1000;
+    if (!c->thread && threads < us)
+        us = threads;
     snprintf(oldest, sizeof oldest, "%lld.%06lld", (long long)(us / 1000000),
              (long long)(us % 1000000));
     snprintf(limit, sizeof limit, "%d", PAGE);
