@@ -45,6 +45,8 @@ static const struct option {
     {"ipv4", '4', false, CURL_OK},
     {"ipv6", '6', false, CURL_OK},
     {"disable", 'q', false, CURL_OK},
+    {"version", 'V', false, CURL_OK},
+    {"help", 'h', false, CURL_OK},
     {"path-as-is", 0, false, CURL_OK},
     {"max-time", 'm', true, CURL_OK},
     {"connect-timeout", 0, true, CURL_OK},
@@ -186,16 +188,30 @@ static bool split_url(const char *url, struct str *ret_host, char port[static 8]
 }
 
 // Paths of the APIs that hand out secrets: GitLab's CI variables, Kubernetes' secrets.
-static bool asks_for_secrets(const char *url)
+static bool asks_for_secrets(const char *escaped)
 {
     static const char *const parts[] = {"/variables",     "/secrets",       "/secure_files",
                                         "/deploy_tokens", "/access_tokens", "/.env",
                                         "/proxy/",        "/exec",          "/triggers"};
 
+    char url[4096];
+    size_t n = 0;
+
+    // %76ariables is variables to a server.
+    for (const char *c = escaped; *c && n + 1 < sizeof(url); c++) {
+        char hex[3] = {c[0] == '%' ? c[1] : '\0', c[0] == '%' && c[1] ? c[2] : '\0', '\0'};
+        bool escape = isxdigit((unsigned char)hex[0]) && isxdigit((unsigned char)hex[1]);
+
+        url[n++] = escape ? (char)strtol(hex, NULL, 16) : *c;
+        c += escape ? 2 : 0;
+        if (!url[n - 1])
+            return true;
+    }
+    url[n] = '\0';
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (strcasestr(url, parts[i]))
             return true;
-    return false;
+    return n + 1 == sizeof(url) || strcasestr(url, "/../") != NULL;
 }
 
 // http://host@other: an @ in front of the path.
@@ -203,7 +219,7 @@ static bool has_user(const char *url)
 {
     const char *slashes = strstr(url, "//"), *at = slashes ? slashes + 2 : url;
 
-    return at[strcspn(at, "@/?#")] == '@';
+    return at[strcspn(at, "@/")] == '@';
 }
 
 static void judge_url(struct curl *c, const struct sw_word *w)
@@ -216,8 +232,9 @@ static void judge_url(struct curl *c, const struct sw_word *w)
         guard_say(c->j, GUARD_ASK, "curl: put the URL in quotes");
     if (has_user(w->text))
         guard_say(c->j, GUARD_DENY, "curl: a URL with a user's name");
-    if (strcspn(w->text, "%") < strlen(w->text) && strcasestr(w->text, "%2e%2e"))
-        guard_say(c->j, GUARD_ASK, "curl: a URL with an escaped path");
+    for (const char *t = w->text; *t; t++)
+        if (*t != SW_HOLE && ((unsigned char)*t <= 0x20 || (unsigned char)*t > 0x7e))
+            guard_say(c->j, GUARD_ASK, "curl: a URL with a character that it must not have");
     if (!split_url(w->text, &host, port, &https)) {
         if (c->sends_secret)
             guard_say(c->j, GUARD_DENY, "curl: a secret to a host that is not in SRE_READ_HOSTS");
@@ -231,8 +248,7 @@ static void judge_url(struct curl *c, const struct sw_word *w)
         guard_say(c->j, GUARD_DENY, "curl: a secret to a host that is not in SRE_READ_HOSTS");
     if (!listed)
         guard_say(c->j, GUARD_ASK, "curl: a host that is not in SRE_READ_HOSTS");
-    if (w->vars && (strcasestr(w->vars, "TOKEN") || strcasestr(w->vars, "KEY") ||
-                    strcasestr(w->vars, "SECRET") || strcasestr(w->vars, "PASS")))
+    if (guard_names_secret(w->vars))
         guard_say(c->j, listed ? GUARD_ASK : GUARD_DENY, "curl: a secret in a URL");
     if (asks_for_secrets(w->text))
         guard_say(c->j, GUARD_DENY, "curl: it is forbidden to read secrets");
@@ -275,8 +291,8 @@ static void judge_data(struct curl *c, const struct option *o, const struct sw_w
     c->data = true;
     if (strcmp(o->name, "url-query") == 0)
         c->get = true;
-    c->sends_secret |= w->vars && (strcasestr(w->vars, "TOKEN") || strcasestr(w->vars, "KEY") ||
-                                   strcasestr(w->vars, "SECRET") || strcasestr(w->vars, "PASS"));
+    if (guard_names_secret(w->vars))
+        guard_say(c->j, GUARD_DENY, "curl: a secret belongs into a header");
     // @file and, for --data-urlencode, name@file: the file is sent.
     if (strcmp(o->name, "data-raw") != 0 && (text[0] == '@' || text[name] == '@'))
         guard_say(c->j, GUARD_DENY, "curl: sending a file");

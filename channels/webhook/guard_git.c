@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 enum git_rule { GIT_READS, GIT_LISTS, GIT_FORBIDDEN };
 
@@ -170,6 +171,9 @@ void guard_git(struct guard_judge *j, const struct guard_call *call)
         return;
     }
     guard_say(j, GUARD_ASK, "git with a verb that changes something");
+    for (size_t a = i + 1; a < call->n; a++)
+        if (strcmp(verb, "config") == 0 && strncasecmp(call->w[a].text, "alias.", 6) == 0)
+            guard_say(j, GUARD_DENY, "git config with an alias");
     for (size_t a = i + 1; a < call->n; a++)
         for (size_t k = 0; k < ARRAY_LEN(pushes); k++)
             if (strcmp(call->w[a].text, pushes[k]) == 0 && strcmp(verb, "stash") != 0)

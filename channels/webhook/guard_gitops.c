@@ -93,9 +93,9 @@ static const struct cli_rule argocd_rules[] = {
     {"appsets", " list get ", " delete rm remove "},
     {"applicationset", " list get ", " delete rm remove "},
     {"applicationsets", " list get ", " delete rm remove "},
-    {"proj", " list get ", " delete rm remove "},
-    {"project", " list get ", " delete rm remove "},
-    {"projects", " list get ", " delete rm remove "},
+    {"proj", " list get ", " delete rm remove role "},
+    {"project", " list get ", " delete rm remove role "},
+    {"projects", " list get ", " delete rm remove role "},
     {"cluster", " list get ", " rm remove delete rotate-auth "},
     {"clusters", " list get ", " rm remove delete rotate-auth "},
     {"repo", " list get ", " rm remove delete "},
@@ -217,7 +217,7 @@ static const struct flag_spec helm_specs[] = {
 
 static const struct cli_rule helm_rules[] = {
     {"get", " metadata ", " all values manifest hooks notes "},
-    {"", " list ls history hist status version help ", " uninstall delete del un push "},
+    {"", " list ls history hist status version help ", " uninstall delete del un push secrets "},
 };
 
 // ---- Common -----------------------------------------------------------------------------------

@@ -323,6 +323,8 @@ static void read_targets(const struct kube *k, size_t from, struct targets *ts)
 
         if (slash)
             add_target(ts, kind_of(w[i]->text, (size_t)(slash - w[i]->text)), slash + 1, w[i]);
+        for (const char *at = strchr(w[i]->text, ','); slash && at; at = strchr(at + 1, ','))
+            add_target(ts, kind_of(at + 1, strcspn(at + 1, "/,")), slash + 1, w[i]);
     }
     if (n == 0 || strchr(w[0]->text, '/'))
         return;
@@ -355,6 +357,9 @@ static void judge_secrets(struct kube *k, const struct targets *ts)
             guard_say(k->j, GUARD_DENY, "kubectl %s: secrets are forbidden", k->verb);
         if (ts->t[i].kind == KIND_UNKNOWN)
             guard_say(k->j, GUARD_DENY, "kubectl %s: write the kind of object out", k->verb);
+        if (ts->t[i].name && kind_of(ts->t[i].name, strlen(ts->t[i].name)) == KIND_SECRET)
+            guard_say(k->j, GUARD_ASK, "kubectl %s: an object that is called like secrets",
+                      k->verb);
         if (ts->t[i].unknown)
             guard_say(k->j, GUARD_ASK, "kubectl %s: a name that is not written out", k->verb);
     }
@@ -399,6 +404,8 @@ static void act(struct kube *k, const char *what, const char *object, bool is_po
     snprintf(a.cluster, sizeof(a.cluster), "%s", flags_text(&k->f, "context"));
     snprintf(a.ns, sizeof(a.ns), "%s", flags_text(&k->f, "namespace"));
     snprintf(a.object, sizeof(a.object), "%s", object);
+    if (strncmp(a.ns, "kube-", 5) == 0)
+        guard_say(k->j, GUARD_ASK, "kubectl: the cluster's own namespaces need a person's word");
     if (is_pod)
         guard_workload_of_pod(object, a.workload);
     else
@@ -494,6 +501,9 @@ static bool scales_to_zero(const char *squeezed)
 {
     static const char *const keys[] = {"replicas:", "value:"};
 
+    // An escape may spell any key.
+    if (strstr(squeezed, "\\u"))
+        return true;
     if (!strstr(squeezed, "replicas"))
         return false;
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)

@@ -340,6 +340,8 @@ static bool folder_holds_secrets(const struct guard_world *world, const char *fu
     for (size_t i = 0; i < ARRAY_LEN(folders); i++)
         if (strcmp(full, folders[i]) == 0)
             return true;
+    if (is_below(full, "/proc"))
+        return true;
     for (size_t i = 0; i < ARRAY_LEN(home_secrets); i++) {
         snprintf(below, sizeof(below), "%s/%s", world->home, home_secrets[i]);
         if (is_below(below, full))

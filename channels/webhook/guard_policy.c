@@ -28,6 +28,7 @@ static const struct {
     {"argo", guard_argo, NULL},
     {"helm", guard_helm, NULL},
     {"git", guard_git, NULL},
+    {"hub", guard_git, NULL},
     {"curl", guard_curl, NULL},
     {"psql", NULL, "a database operation"},
     {"pg_dump", NULL, "a database operation"},
@@ -231,6 +232,17 @@ void guard_scan_arguments(struct guard_judge *j, const struct guard_call *call)
     }
 }
 
+bool guard_names_secret(const char *vars)
+{
+    static const char *const parts[] = {"TOKEN",   "SECRET", "PASSW", "KEY",    "CRED",   "AUTH",
+                                        "PRIVATE", "DSN",    "HMAC",  "COOKIE", "SESSION"};
+
+    for (size_t i = 0; vars && i < ARRAY_LEN(parts); i++)
+        if (strcasestr(vars, parts[i]))
+            return true;
+    return false;
+}
+
 // ---- Safe operations --------------------------------------------------------------------------
 
 bool guard_is_database_name(const char *name)
@@ -361,6 +373,20 @@ static bool judge_kubectl_alias(struct guard_judge *j, const struct guard_call *
     return true;
 }
 
+// A program that is not known to do anything harmless with a secret's file.
+static void judge_unknown(struct guard_judge *j, const struct guard_call *call, const char *name)
+{
+    guard_say(j, GUARD_ASK, "%.40s is not a program that the guard knows", name);
+    for (size_t i = 1; i < call->n; i++) {
+        const char *text = call->w[i].text, *equals = strchr(text, '=');
+
+        text = equals ? equals + 1 : text;
+        if (strpbrk(text, "/.~") && guard_path(j, text, call->w[i].glob) == PATH_SECRET)
+            guard_say(j, GUARD_DENY, "it is forbidden to read secrets, keys and kubeconfigs");
+    }
+    guard_scan_arguments(j, call);
+}
+
 static void judge_named(struct guard_judge *j, const struct guard_call *call, const char *name)
 {
     for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
@@ -376,8 +402,7 @@ static void judge_named(struct guard_judge *j, const struct guard_call *call, co
     if (judge_kubectl_alias(j, call, name) || guard_wrapper(j, call, name) ||
         guard_tool(j, call, name))
         return;
-    guard_say(j, GUARD_ASK, "%.40s is not a program that the guard knows", name);
-    guard_scan_arguments(j, call);
+    judge_unknown(j, call, name);
 }
 
 void guard_judge_call(struct guard_judge *j, const struct guard_call *call)
@@ -414,11 +439,16 @@ void guard_judge_call(struct guard_judge *j, const struct guard_call *call)
 
 // ---- Around the words: assignments, redirections, tests ---------------------------------------
 
+// `name` is followed by its value, which some of these variables run.
 static void judge_variable(struct guard_judge *j, const char *name, size_t len)
 {
+    const char *value = name[len] ? strchr(name + len, '=') : NULL;
+
     for (size_t i = 0; i < ARRAY_LEN(variables); i++) {
         if (!glob_match(str_of(variables[i].name), (struct str){name, len}))
             continue;
+        if (value && !strchr(value, SW_HOLE))
+            guard_scan_text(j, value + 1, strlen(value + 1));
         guard_say(j, variables[i].verdict, "%s the variable %s",
                   variables[i].verdict == GUARD_DENY ? "it is forbidden to set" : "setting",
                   variables[i].name);

@@ -77,6 +77,9 @@ void guard_judge_assigns(struct guard_judge *j, const struct sw_command *c);
 // Text with unknown parts, as shell text: each hole becomes an unknown variable. Caller frees.
 char *guard_unhole(const char *text);
 
+// One of the variables of a word (struct sw_word) is named as secrets are. NULL: none.
+bool guard_names_secret(const char *vars);
+
 // Notes a safe operation: at once in dev, later held against the incidents in prod (guard.c).
 // Borrowed strings; cluster NULL: the command names none.
 void guard_act(struct guard_judge *j, const struct guard_call *call, const struct guard_action *a);

@@ -113,18 +113,6 @@ static const struct tool {
 
 // ---- Words ------------------------------------------------------------------------------------
 
-// A variable whose name says that it holds a secret.
-static bool names_secret(const char *vars)
-{
-    static const char *const parts[] = {"TOKEN",   "SECRET", "PASSW", "KEY",    "CRED",   "AUTH",
-                                        "PRIVATE", "DSN",    "HMAC",  "COOKIE", "SESSION"};
-
-    for (size_t i = 0; vars && i < ARRAY_LEN(parts); i++)
-        if (strcasestr(vars, parts[i]))
-            return true;
-    return false;
-}
-
 // `list` holds names separated by spaces; one that begins with the given text counts, as
 // getopt_long takes abbreviations.
 static bool lists_long(const char *list, const char *name, size_t len)
@@ -193,7 +181,7 @@ static void read_words(struct guard_judge *j, const struct tool *t, const struct
     for (size_t i = 1; i < call->n; i++) {
         const struct sw_word *w = &call->w[i];
 
-        if (w->vars && names_secret(w->vars) && (t->mode & (ANY | SILENT)) == ANY)
+        if (w->vars && guard_names_secret(w->vars) && (t->mode & (ANY | SILENT)) == ANY)
             guard_say(j, GUARD_DENY, "%s would print a secret variable", t->name);
         if (!ended && strcmp(w->text, "--") == 0) {
             ended = true;
@@ -325,7 +313,7 @@ static void judge_jq(struct guard_judge *j, const struct guard_call *call)
             for (unsigned v = 1; v <= options[k].values && i + v < call->n; v++) {
                 if (call->w[i + v].splits)
                     guard_say(j, GUARD_ASK, "jq: put the value in quotes");
-                if (names_secret(call->w[i + v].vars))
+                if (guard_names_secret(call->w[i + v].vars))
                     guard_say(j, GUARD_DENY, "jq would print a secret variable");
                 if (options[k].file)
                     guard_read_path(j, &call->w[i + v]);
@@ -456,7 +444,7 @@ static void judge_editor(struct guard_judge *j, const struct guard_call *call, c
 
                 if (value->splits)
                     guard_say(j, GUARD_ASK, "awk: put the value in quotes");
-                if (names_secret(value->vars))
+                if (guard_names_secret(value->vars))
                     guard_say(j, GUARD_DENY, "awk would print a secret variable");
                 continue;
             }
@@ -531,6 +519,7 @@ static void judge_set(struct guard_judge *j, const struct guard_call *call)
                       strcmp(call->w[i].text, "-o") != 0 && strcmp(call->w[i].text, "-eo") != 0 &&
                       strcmp(call->w[i].text, "-euo") != 0)
             guard_say(j, GUARD_ASK, "set with an option that the guard does not know");
+    guard_scan_arguments(j, call);
 }
 
 // export, declare and the like: printing shows every variable, setting may redirect a tool.
@@ -571,6 +560,8 @@ static void judge_find(struct guard_judge *j, const struct guard_call *call)
         "(",       ")",      "-empty", "-prune", "-L",    "-H",        "-P",        "-ls",
         "-print0", "-regex", "-ctime", "-atime", "-perm", "-user",     "-group"};
 
+    bool options = false;
+
     for (size_t i = 1; i < call->n; i++) {
         const char *text = call->w[i].text;
         bool known = false;
@@ -582,9 +573,16 @@ static void judge_find(struct guard_judge *j, const struct guard_call *call)
             inner.n -= i + 1;
             inner.repeated = true;
             guard_say(j, GUARD_ASK, "find that runs a command");
+            for (size_t k = 1; k < i; k++)
+                if (guard_path(j, call->w[k].text, call->w[k].glob) == PATH_SECRET)
+                    guard_say(j, GUARD_DENY,
+                              "it is forbidden to read secrets, keys and kubeconfigs");
             guard_scan_call(j, &inner);
             return;
         }
+        options |= text[0] == '-' || text[0] == '(' || text[0] == '!';
+        if (!options)
+            guard_read_path(j, &call->w[i]);
         for (size_t k = 0; k < ARRAY_LEN(tests); k++)
             known |= strcmp(text, tests[k]) == 0;
         if (text[0] == '-' && text[1] && !known)

@@ -146,6 +146,7 @@ static void judge_shell(struct guard_judge *j, const struct guard_call *call)
         if (call->w[i].splits)
             guard_say(j, GUARD_ASK, "a shell's text that is not written out");
         judge_shell_text(j, call->w[i].text);
+        guard_scan_arguments(j, call); // what the text may take as $0, $1, ...
     } else if (input || i >= call->n || strcmp(call->w[i].text, "-") == 0 ||
                strcmp(call->w[i].text, "/dev/stdin") == 0) {
         judge_shell_input(j, call);
@@ -411,7 +412,8 @@ bool guard_wrapper(struct guard_judge *j, const struct guard_call *call, const c
     }
     if (strcmp(name, ".") == 0 || strcmp(name, "source") == 0) {
         guard_say(j, GUARD_ASK, "a script that the guard does not read");
-        if (call->n > 1 && call->w[1].vars && strchr(call->w[1].vars, '('))
+        if (call->n > 1 &&
+            (call->command->piped_in || (call->w[1].vars && strchr(call->w[1].vars, '('))))
             guard_say(j, GUARD_DENY, "a shell that runs what another command prints");
         else if (call->n > 1)
             guard_read_path(j, &call->w[1]);
