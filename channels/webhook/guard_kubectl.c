@@ -298,14 +298,16 @@ struct targets {
         bool unknown;     // the name is not written out
     } t[FLAGS_MAX];
     size_t n;
-    bool many_kinds;
+    bool many_kinds, too_many;
 };
 
 static void add_target(struct targets *ts, enum kind kind, const char *name,
                        const struct sw_word *w)
 {
-    if (ts->n == FLAGS_MAX)
+    if (ts->n == FLAGS_MAX) {
+        ts->too_many = true;
         return;
+    }
     ts->t[ts->n].kind = kind;
     ts->t[ts->n].name = name;
     ts->t[ts->n++].unknown = name && (strchr(name, SW_HOLE) || w->splits);
@@ -328,7 +330,7 @@ static void read_targets(const struct kube *k, size_t from, struct targets *ts)
     }
     if (n == 0 || strchr(w[0]->text, '/'))
         return;
-    for (const char *at = w[0]->text; *at || at == w[0]->text;) {
+    for (const char *at = w[0]->text; !ts->too_many;) {
         size_t len = strcspn(at, ",");
         enum kind kind = w[0]->splits ? KIND_UNKNOWN : kind_of(at, len);
 
@@ -352,6 +354,8 @@ static const char *text_of(const struct kube *k, size_t i)
 // No verb but explain may name a secret; and what cannot be read may be one.
 static void judge_secrets(struct kube *k, const struct targets *ts)
 {
+    if (ts->too_many)
+        guard_say(k->j, GUARD_DENY, "kubectl %s: too many objects at once", k->verb);
     for (size_t i = 0; i < ts->n; i++) {
         if (ts->t[i].kind == KIND_SECRET)
             guard_say(k->j, GUARD_DENY, "kubectl %s: secrets are forbidden", k->verb);

@@ -302,11 +302,15 @@ static enum guard_path judge_absolute(const struct guard_world *world, const cha
                : PATH_PLAIN;
 }
 
-enum guard_path guard_path(const struct guard_judge *j, const char *path, bool pattern)
+enum guard_path guard_path(struct guard_judge *j, const char *path, bool pattern)
 {
-    enum guard_path found = judge_components(path, pattern);
+    enum guard_path found;
     char full[PATH_BYTES];
 
+    j->steps += 200; // it asks the file system
+    if (strlen(path) >= PATH_BYTES || j->steps > GUARD_MAX_STEPS)
+        return PATH_DOUBT;
+    found = judge_components(path, pattern);
     if (strchr(path, SW_HOLE) || (path[0] == '~' && path[1] != '/' && path[1] != '\0'))
         return worse(found, PATH_DOUBT);
     if (pattern)

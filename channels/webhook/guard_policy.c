@@ -413,7 +413,8 @@ void guard_judge_call(struct guard_judge *j, const struct guard_call *call)
 
     if (call->n == 0)
         return;
-    if (++j->steps > GUARD_MAX_STEPS || j->depth >= GUARD_MAX_DEPTH) {
+    j->steps += 20 + 5 * (unsigned)call->n;
+    if (j->steps > GUARD_MAX_STEPS || j->depth >= GUARD_MAX_DEPTH) {
         guard_say(j, GUARD_ASK, "too involved to judge");
         return;
     }
@@ -524,8 +525,10 @@ static void judge_command(struct guard_judge *j, const struct sw_command *c)
         judge_test(j, c);
     else if (c->kind == SW_FOR && c->nwords > 0)
         judge_variable(j, c->words[0].text, strlen(c->words[0].text));
-    else if (c->kind == SW_SIMPLE)
+    if (c->kind == SW_SIMPLE)
         guard_judge_call(j, &call);
+    else
+        guard_scan_arguments(j, &call); // zsh takes `for x in a { command }`
 }
 
 void guard_judge_text(struct guard_judge *j, const char *text, size_t len)
@@ -533,7 +536,8 @@ void guard_judge_text(struct guard_judge *j, const char *text, size_t len)
     struct sw_script *script = NULL;
     int r;
 
-    if (j->depth >= GUARD_MAX_DEPTH) {
+    j->steps += 200 + (len > SW_MAX_BYTES ? 0 : (unsigned)len);
+    if (j->steps > GUARD_MAX_STEPS || j->depth >= GUARD_MAX_DEPTH) {
         guard_say(j, GUARD_ASK, "too involved to judge");
         return;
     }

@@ -77,8 +77,14 @@ static const char *const interpreters[] = {
 
 // ---- Shells -----------------------------------------------------------------------------------
 
+static bool is_printed(const struct sw_word *w)
+{
+    return w->vars && strchr(w->vars, '(');
+}
+
 // A text that a shell will read; holes in it are unknown, and may be anything.
-static void judge_shell_text(struct guard_judge *j, const char *text)
+// `printed`: what is unknown comes from a command.
+static void judge_shell_text(struct guard_judge *j, const char *text, bool printed)
 {
     char *script;
 
@@ -87,6 +93,8 @@ static void judge_shell_text(struct guard_judge *j, const char *text)
         return;
     }
     guard_say(j, GUARD_ASK, "a shell's text that is not written out");
+    if (text[0] == SW_HOLE && text[strspn(text, "\x01 ")] == '\0' && printed)
+        guard_say(j, GUARD_DENY, "a shell that runs what another command prints");
     script = guard_unhole(text);
     if (script)
         guard_judge_text(j, script, strlen(script));
@@ -100,7 +108,7 @@ static void judge_shell_input(struct guard_judge *j, const struct guard_call *ca
         const struct sw_redirect *r = &call->command->redirects[i];
 
         if (r->kind == SW_HEREDOC || r->kind == SW_HERESTRING) {
-            judge_shell_text(j, r->target.text);
+            judge_shell_text(j, r->target.text, is_printed(&r->target));
             return;
         }
     }
@@ -145,12 +153,12 @@ static void judge_shell(struct guard_judge *j, const struct guard_call *call)
     if (text && i < call->n) {
         if (call->w[i].splits)
             guard_say(j, GUARD_ASK, "a shell's text that is not written out");
-        judge_shell_text(j, call->w[i].text);
+        judge_shell_text(j, call->w[i].text, is_printed(&call->w[i]));
         guard_scan_arguments(j, call); // what the text may take as $0, $1, ...
     } else if (input || i >= call->n || strcmp(call->w[i].text, "-") == 0 ||
                strcmp(call->w[i].text, "/dev/stdin") == 0) {
         judge_shell_input(j, call);
-    } else if (call->w[i].vars && strchr(call->w[i].vars, '(')) {
+    } else if (is_printed(&call->w[i])) {
         guard_say(j, GUARD_DENY, "a shell that runs what another command prints");
     } else {
         guard_read_path(j, &call->w[i]);
@@ -185,7 +193,7 @@ static void judge_joined(struct guard_judge *j, const struct guard_call *call, s
     char *text = join(call, from);
 
     if (text)
-        judge_shell_text(j, text);
+        judge_shell_text(j, text, call->n == from + 1 && is_printed(&call->w[from]));
     else
         guard_say(j, GUARD_ASK, "out of memory");
     free(text);
@@ -285,7 +293,7 @@ static size_t skip_options(struct guard_judge *j, const struct wrapper *x,
             if (!equals && lists(x->long_values, w + 2) && i + 1 < call->n)
                 value = call->w[++i].text;
             if (strncmp(w, "--split", 7) == 0 || strncmp(w, "--command", 9) == 0)
-                judge_shell_text(j, value ? value : "");
+                judge_shell_text(j, value ? value : "", false);
             continue;
         }
         value = w + 2;

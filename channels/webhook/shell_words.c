@@ -27,7 +27,8 @@ struct builder {
     struct sw_redirect *redirects;
     size_t nredirects, redirects_cap;
     enum sw_kind kind;
-    bool named; // kind is not SW_SIMPLE although there may be no words
+    bool closed; // no word may follow
+    bool named;  // kind is not SW_SIMPLE although there may be no words
 };
 
 // One list of commands: a text, or a substitution.
@@ -497,8 +498,10 @@ static void test_head(struct lister *l)
         } else {
             sw_read_word(p, &raw);
         }
-        if (raw_is(&raw, "]]"))
+        if (raw_is(&raw, "]]")) {
+            l->cur.closed = true;
             return;
+        }
         sw_finish_word(p->st, &raw, &l->cur.words);
     }
 }
@@ -583,6 +586,10 @@ static void word(struct lister *l)
     sw_read_word(l->p, &raw);
     if (redirect_prefix(l, &raw))
         return;
+    if (b->closed) {
+        sw_doubt(st, "a word behind a test");
+        end_command(l, SEP_LIST);
+    }
     if (empty(b) && reserved(l, &raw))
         return;
     if (b->words.n == 0 && b->kind == SW_SIMPLE && assigned_name(&raw, &value) > 0) {
