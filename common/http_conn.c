@@ -6,8 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/http_answer.h"
-
 enum {
     LINGER_MS = 2000,              // how long, and beyond max_body how much,
     LINGER_BYTES = 4 * 1024 * 1024 // is read and thrown away before a connection is closed

@@ -3,8 +3,8 @@
 // One connection of http_server: private to http_server.c and http_conn.c.
 
 #include <sys/queue.h>
-#include <time.h>
 
+#include "common/http_answer.h"
 #include "common/http_request.h"
 
 // Where a connection is in the life of its one request. What it reads in each state is said at
@@ -68,11 +68,11 @@ struct http_server {
     void (*on_closed)(void *data);
     void *closed_data;
     time_t date_at;
-    char date[40];
+    char date[HTTP_DATE_SIZE];
     char input[65536]; // every connection reads into it
 };
 
-// Takes fd. Refused connections get 503 and are closed.
+// Takes fd, unless it fails. A refused connection gets 503 and is closed.
 int http_conn_open(struct http_server *s, int fd, const struct sockaddr_storage *peer,
                    bool refused) MUST_CHECK;
 void http_conn_expire(struct http_conn *c);    // its deadline has passed
