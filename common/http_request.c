@@ -40,9 +40,8 @@ static int on_body(llhttp_t *parser, const char *at, size_t n)
 {
     struct http_request *r = parser->data;
     r->received += n;
-    if (!r->keeps_body || r->fault)
-        return 0;
-    r->fault = r->received > r->limits->max_body ? -E2BIG : keep_body(r, at, n);
+    if (r->keeps_body && !r->fault)
+        r->fault = keep_body(r, at, n);
     return 0;
 }
 
@@ -90,12 +89,13 @@ static enum http_progress refuse(struct http_request *r, int status, const char 
     return HTTP_REFUSE;
 }
 
-// Feeds llhttp from *in. Returns 0 or -EINVAL. A request to upgrade is an ordinary one.
+// Feeds llhttp from *in. Returns 0 or -EINVAL. It pauses at the end of the request before it could
+// take one to upgrade for anything but an ordinary one.
 static int parse(struct http_request *r, struct str *in)
 {
     enum llhttp_errno e = llhttp_execute(&r->parser, in->p, in->n);
     size_t used = in->n;
-    if (e == HPE_PAUSED || e == HPE_PAUSED_UPGRADE)
+    if (e == HPE_PAUSED)
         used = (size_t)(llhttp_get_error_pos(&r->parser) - in->p);
     else if (e != HPE_OK)
         return -EINVAL;
@@ -116,16 +116,16 @@ static enum http_progress understand(struct http_request *r)
     struct str bytes = buf_str(&h->text);
     bool is_1_1 = http_head_minor(h) == 1;
     unsigned hosts = http_head_count(h, "Host");
-    unsigned codings = http_head_count(h, "Transfer-Encoding");
+    struct str coding = http_head_find(h, "Transfer-Encoding");
     if (hosts > 1 || (is_1_1 && hosts == 0))
         return refuse(r, 400, "needs one Host header"); // RFC 9112, 3.2
-    if (codings && !is_1_1)
+    if (coding.p && !is_1_1)
         return refuse(r, 400, "Transfer-Encoding in HTTP/1.0"); // RFC 9112, 6.1
     llhttp_init(&r->parser, HTTP_REQUEST, &settings);
     r->parser.data = r;
     if (parse(r, &bytes) < 0)
         return refuse(r, 400, "malformed request");
-    if (codings && (codings > 1 || !is_word(http_head_find(h, "Transfer-Encoding"), "chunked")))
+    if (coding.p && !is_word(coding, "chunked"))
         return refuse(r, 501, "transfer coding other than chunked");
     r->expects = is_1_1 && !r->complete && is_word(http_head_find(h, "Expect"), "100-continue");
     r->is_head = str_is(http_head_method(h), "HEAD");
@@ -152,7 +152,6 @@ enum http_progress http_request_body(struct http_request *r, struct str *in)
 {
     size_t before = in->n;
     uint64_t received = r->received;
-    r->expects = false;
     if (parse(r, in) < 0)
         return refuse(r, 400, "malformed body");
     r->framing += before - in->n - (r->received - received);

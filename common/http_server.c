@@ -76,11 +76,9 @@ static void on_deadline(uv_timer_t *timer)
 
 void http_server_arm(struct http_server *s, uint64_t deadline)
 {
-    if (deadline >= s->due || s->handles == 0)
-        return;
     uint64_t now = uv_now(s->loop);
     uint64_t due = deadline > s->checked + CHECK_MS ? deadline : s->checked + CHECK_MS;
-    if (due >= s->due)
+    if (due >= s->due || s->handles == 0)
         return;
     s->due = due;
     uv_timer_start(&s->deadlines, on_deadline, due > now ? due - now : 0, 0);
@@ -315,6 +313,9 @@ void http_server_stop(struct http_server *s, unsigned grace_ms, void (*on_closed
 {
     if (s->stopping)
         return;
+    // Those that wait in the backlog would be reset with the listener.
+    for (int i = 0; i < ACCEPTS_AT_ONCE && accept_one(s); i++)
+        ;
     s->stopping = true;
     s->on_closed = on_closed;
     s->closed_data = data;

@@ -52,8 +52,8 @@ int http_server_start(uv_loop_t *loop, const char *address, bool reuse_port,
                       void *data, struct http_server **ret_server) MUST_CHECK;
 int http_server_port(const struct http_server *s);
 const char *http_server_address(const struct http_server *s); // "127.0.0.1:8788" with the real port
-// Stops accepting and closes idle connections; answers under way are flushed within grace_ms.
-// on_closed comes once, last.
+// Stops accepting and closes idle connections; requests that have begun to arrive are still
+// handled, and answers flushed, within grace_ms. on_closed comes once, last.
 void http_server_stop(struct http_server *s, unsigned grace_ms, void (*on_closed)(void *data),
                       void *data);
 

@@ -24,7 +24,7 @@
 
 #include "common/http_server.h"
 
-#define PATIENCE_MS 5000
+#define PATIENCE_MS 20000
 
 struct site {
     uv_loop_t loop;
@@ -212,14 +212,24 @@ static inline void site_close(struct site *s)
     free(s);
 }
 
+static inline int connect_to(struct sockaddr_in sa, int *ret_fd)
+{
+    *ret_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(*ret_fd >= 0);
+    return connect(*ret_fd, (struct sockaddr *)&sa, sizeof sa) < 0 ? errno : 0;
+}
+
+static inline struct sockaddr_in site_address(struct site *s)
+{
+    return (struct sockaddr_in){.sin_family = AF_INET,
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                .sin_port = htons((uint16_t)http_server_port(s->server))};
+}
+
 static inline int connect_fd(struct site *s)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in sa = {.sin_family = AF_INET,
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                             .sin_port = htons((uint16_t)http_server_port(s->server))};
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof sa), 0);
+    int fd;
+    assert_int_equal(connect_to(site_address(s), &fd), 0);
     return fd;
 }
 
