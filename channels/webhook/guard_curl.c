@@ -344,7 +344,7 @@ static void judge_option(struct curl *c, const struct option *o, const struct sw
 static const struct option *find_option(const char *name, char letter)
 {
     for (size_t i = 0; i < ARRAY_LEN(options); i++)
-        if (letter ? options[i].letter == letter : strcmp(options[i].name, name) == 0)
+        if (letter ? options[i].letter == letter : name && strcmp(options[i].name, name) == 0)
             return &options[i];
     return NULL;
 }
