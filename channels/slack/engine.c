@@ -225,13 +225,24 @@ static void on_unknown(const char *why, bool refused, void *data)
 static int on_sent(const struct outbox_row *row, const char *channel, const char *ts, void *data)
 {
     struct engine *e = data;
+    struct moment now = moment_now();
+    struct inbound in = {.store = e->store, .access = &e->access, .people = &e->people};
+    int r = 0;
     if (row->op != OUT_POST)
         return 0;
-    if (row->ref == REF_ESCALATION && strcmp(row->user, e->people.owner) == 0)
-        return escalation_posted(e->store, row->ref_id, channel, ts, &e->people, moment_now());
     if (row->ref == REF_PROMPT)
-        return prompt_posted(e->store, row->ref_id, channel, ts, moment_now());
-    return 0;
+        return prompt_posted(e->store, row->ref_id, channel, ts, now);
+    if (row->ref == REF_PROMPT_NAG)
+        return prompt_nagged(e->store, row->ref_id, &e->people, now);
+    if (row->ref == REF_NAG && e->people.nag_ms)
+        r = escalation_nagged(e->store, row->ref_id, &e->people, now);
+    if (row->ref == REF_ESCALATION && strcmp(row->user, e->people.owner) == 0) {
+        int64_t sent = row->state == OUT_ATTEMPTED ? row->attempted_at : now.wall;
+        r = escalation_posted(e->store, row->ref_id, channel, ts, &e->people, sent, now);
+    }
+    if (r == 0 && (row->ref == REF_ESCALATION || row->ref == REF_NAG))
+        r = inbound_posted(&in, row->ref_id, channel, ts, now);
+    return r < 0 ? r : 0;
 }
 
 static void finish_close(struct engine *e);
@@ -557,8 +568,10 @@ bool engine_holds(const struct engine *e)
 
 bool engine_settled(const struct engine *e)
 {
-    return !e->catch_up || !catch_up_running(e->catch_up) ||
-           clock_boot_ms() - e->catch_up_since > SETTLE_MS;
+    if (!e->running)
+        return true;
+    bool late = clock_boot_ms() - e->catch_up_since > SETTLE_MS;
+    return (late || !catch_up_running(e->catch_up)) && !sender_escalates(e->sender);
 }
 
 const struct access *engine_access(const struct engine *e)

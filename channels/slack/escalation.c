@@ -107,9 +107,11 @@ static void bind_due(struct stmt *q, int n, struct moment due)
 }
 
 int escalation_posted(struct store *s, int64_t id, const char *channel, const char *ts,
-                      const struct escalation_people *p, struct moment now)
+                      const struct escalation_people *p, int64_t sent, struct moment now)
 {
-    struct moment due = p->nag_ms ? moment_after(now, p->nag_ms) : (struct moment){0, 0};
+    int64_t ago = now.wall > sent ? now.wall - sent : 0; // found by reading back
+    struct moment due = p->nag_ms ? moment_after(now, p->nag_ms > ago ? p->nag_ms - ago : 0)
+                                  : (struct moment){0, 0};
     struct stmt *q = store_sql(s, "UPDATE slack_escalation SET channel = ?2, ts = ?3, "
                                   "due_at = CASE state WHEN 0 THEN ?4 ELSE due_at END, "
                                   "due_boot = CASE state WHEN 0 THEN ?5 ELSE due_boot END "
@@ -121,7 +123,17 @@ int escalation_posted(struct store *s, int64_t id, const char *channel, const ch
     return stmt_run(q);
 }
 
-// Moves it on if it is in a state below `below` and not in `to` yet.
+int escalation_nagged(struct store *s, int64_t id, const struct escalation_people *p,
+                      struct moment now)
+{
+    struct stmt *q = store_sql(s, "UPDATE slack_escalation SET due_at = ?2, due_boot = ?3 WHERE "
+                                  "id = ?1 AND state = 0 AND due_at IS NOT NULL");
+    bind_int(q, 1, id);
+    bind_due(q, 2, moment_after(now, p->nag_ms));
+    return stmt_run(q);
+}
+
+// Moves it on unless it is over or in that state already.
 static int set_state(struct store *s, int64_t id, enum escalation_state to, const char *user,
                      struct moment due, struct moment now)
 {

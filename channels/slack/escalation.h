@@ -45,9 +45,14 @@ void escalation_done(struct escalation *e);
 // more.
 int escalation_next(struct store *s, int state, int64_t after, struct escalation *ret) MUST_CHECK;
 
-// Its message was sent: the timer starts.
+// Its message was sent at `sent` (wall ms): the timer starts there.
 int escalation_posted(struct store *s, int64_t id, const char *channel, const char *ts,
-                      const struct escalation_people *p, struct moment now) MUST_CHECK;
+                      const struct escalation_people *p, int64_t sent,
+                      struct moment now) MUST_CHECK;
+
+// A nag was sent, perhaps late: the next counts from here.
+int escalation_nagged(struct store *s, int64_t id, const struct escalation_people *p,
+                      struct moment now) MUST_CHECK;
 
 // What people do. 1 = it changed something, 0 = it was so already (or it is over).
 int escalation_acknowledge(struct store *s, int64_t id, const char *user,

@@ -147,8 +147,10 @@ static int acknowledge_all(const struct inbound *in, const struct slack_event *e
     int r;
     while ((r = escalation_next(in->store, ESCALATION_OPEN, after, &esc)) > 0) {
         after = esc.id;
-        bool posted = esc.ts[0] != '\0';
         escalation_done(&esc);
+        int posted = outbox_tried(in->store, REF_ESCALATION, after);
+        if (posted < 0)
+            return posted;
         if (posted)
             r = escalation_acknowledge(in->store, after, e->user, now);
         if (r < 0)
@@ -209,6 +211,8 @@ static int on_reaction(const struct inbound *in, const struct slack_event *e, st
     struct outbox_place place;
     char did[160];
     int r = outbox_find(in->store, e->channel, e->ts, &place);
+    if (r == 0) // ours, perhaps, and not known yet: see inbound_posted
+        r = inbox_first(in->store, "r", e->channel, e->ts, now.wall) < 0 ? -EIO : 0;
     if (r <= 0 || (place.ref != REF_ESCALATION && place.ref != REF_NAG))
         return r < 0 ? r : 0;
     r = escalation_acknowledge(in->store, place.ref_id, e->user, now);
@@ -219,13 +223,57 @@ static int on_reaction(const struct inbound *in, const struct slack_event *e, st
     return r < 0 ? r : 1;
 }
 
+static int answered_by_word(const struct inbound *in, int64_t id, const char *channel,
+                            const char *ts, struct moment now)
+{
+    char user[24];
+    struct stmt *q =
+        store_sql(in->store, "SELECT user_id FROM slack_inbox WHERE kind = 0 AND channel = ?1 AND "
+                             "thread_ts = ?2 AND thread_ts <> '' ORDER BY id LIMIT 1");
+    bind_text(q, 1, channel);
+    bind_text(q, 2, ts);
+    int r = stmt_step(q);
+    if (r <= 0)
+        return r;
+    snprintf(user, sizeof user, "%s", col_text(q, 0));
+    stmt_reset(q);
+    q = store_sql(in->store, "UPDATE slack_inbox SET escalation_id = ?3 WHERE channel = ?1 AND "
+                             "thread_ts = ?2 AND thread_ts <> ''");
+    bind_text(q, 1, channel);
+    bind_text(q, 2, ts);
+    bind_int(q, 3, id);
+    r = stmt_run(q);
+    return r < 0 ? r : escalation_acknowledge(in->store, id, user, now);
+}
+
+int inbound_posted(const struct inbound *in, int64_t escalation_id, const char *channel,
+                   const char *ts, struct moment now)
+{
+    int r = answered_by_word(in, escalation_id, channel, ts, now);
+    if (r != 0)
+        return r;
+    r = inbox_seen(in->store, "r", channel, ts);
+    if (r <= 0)
+        return r;
+    struct person p;
+    r = person_of_channel(in->store, channel, &p);
+    if (r <= 0)
+        return r;
+    struct slack_event e = {.channel = channel, .ts = ts, .user = p.user};
+    r = escalation_acknowledge(in->store, escalation_id, p.user, now);
+    if (r > 0)
+        r = note_act(in, &e, escalation_id, "acknowledged (by a reaction)", now);
+    return r;
+}
+
 static int on_escalation_button(const struct inbound *in, const struct slack_event *e,
                                 struct moment now)
 {
     struct outbox_place place;
     int64_t id = strtoll(e->value, NULL, 10);
     int r = outbox_find(in->store, e->channel, e->ts, &place);
-    if (r <= 0 || place.ref != REF_ESCALATION || place.ref_id != id)
+    // Unknown: Slack's answer to the post is still on its way. Only our app makes such buttons.
+    if (r < 0 || id <= 0 || (r > 0 && (place.ref != REF_ESCALATION || place.ref_id != id)))
         return r < 0 ? r : 0;
     const char *did = "acknowledged";
     if (strcmp(e->action, ACTION_ACKNOWLEDGE) == 0) {

@@ -17,5 +17,10 @@ struct inbound {
 int inbound_event(const struct inbound *in, const struct slack_event *e, const char *event_id,
                   struct moment now) MUST_CHECK;
 
+// A message of this escalation is now known by its ts. Somebody may have answered it before Slack
+// told us: that counts. In the caller's transaction.
+int inbound_posted(const struct inbound *in, int64_t escalation_id, const char *channel,
+                   const char *ts, struct moment now) MUST_CHECK;
+
 // Words that acknowledge also outside of an escalation's thread: "ack", "on it", ... Pure.
 bool inbound_is_acknowledgement(struct str text);

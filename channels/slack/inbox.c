@@ -17,6 +17,17 @@ int inbox_first(struct store *s, const char *prefix, const char *key, const char
     return r < 0 ? r : store_changes(s) > 0;
 }
 
+int inbox_seen(struct store *s, const char *prefix, const char *key, const char *key2)
+{
+    char full[320];
+    snprintf(full, sizeof full, "%s:%s:%s", prefix, key, key2);
+    struct stmt *q = store_sql(s, "SELECT 1 FROM slack_seen WHERE key = ?");
+    bind_text(q, 1, full);
+    int r = stmt_step(q);
+    stmt_reset(q);
+    return r;
+}
+
 int inbox_add(struct store *s, const struct inbox_new *n, int64_t now)
 {
     struct stmt *q = store_sql(

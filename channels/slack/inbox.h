@@ -24,6 +24,9 @@ enum {
 int inbox_first(struct store *s, const char *prefix, const char *key, const char *key2,
                 int64_t now) MUST_CHECK;
 
+int inbox_seen(struct store *s, const char *prefix, const char *key,
+               const char *key2) MUST_CHECK; // 1 / 0, without noting it
+
 struct inbox_new {
     enum inbox_kind kind;
     const char *channel, *ts, *thread_ts, *user; // NULL is ""

@@ -173,6 +173,15 @@ int outbox_pending(struct store *s, enum outbox_op op, enum outbox_ref ref, int6
     return exists(q);
 }
 
+int outbox_tried(struct store *s, enum outbox_ref ref, int64_t ref_id)
+{
+    struct stmt *q = store_sql(s, "SELECT 1 FROM slack_outbox WHERE ref = ?1 AND ref_id = ?2 AND "
+                                  "op = 0 AND state IN (1, 2) LIMIT 1");
+    bind_int(q, 1, ref);
+    bind_int(q, 2, ref_id);
+    return exists(q);
+}
+
 int outbox_refresh(struct store *s, enum outbox_ref ref, int64_t ref_id)
 {
     // A message that has not been tried yet will tell how things stand by itself, and so will an

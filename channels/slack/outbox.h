@@ -67,6 +67,8 @@ int outbox_cancel(struct store *s, enum outbox_ref ref, int64_t ref_id) MUST_CHE
 // 1 if a row of that kind waits to be sent.
 int outbox_pending(struct store *s, enum outbox_op op, enum outbox_ref ref, int64_t ref_id,
                    const char *user) MUST_CHECK;
+// 1 if a message that shows ref was sent, or may have been.
+int outbox_tried(struct store *s, enum outbox_ref ref, int64_t ref_id) MUST_CHECK;
 // An update of the message that shows ref, for everybody who has it; none twice.
 int outbox_refresh(struct store *s, enum outbox_ref ref, int64_t ref_id) MUST_CHECK;
 

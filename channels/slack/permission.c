@@ -164,6 +164,16 @@ int prompt_posted(struct store *s, int64_t id, const char *channel, const char *
     return stmt_run(q);
 }
 
+int prompt_nagged(struct store *s, int64_t id, const struct escalation_people *p, struct moment now)
+{
+    struct stmt *q = store_sql(s, "UPDATE slack_prompt SET due_at = ?2, due_boot = ?3 WHERE id = "
+                                  "?1 AND state = 0 AND due_at IS NOT NULL");
+    bind_int(q, 1, id);
+    bind_int(q, 2, now.wall + p->nag_ms);
+    bind_int(q, 3, now.boot + p->nag_ms);
+    return stmt_run(q);
+}
+
 // ---- deciding ----
 
 static int show_anew(struct store *s, int64_t id)

@@ -36,6 +36,8 @@ void prompt_done(struct prompt *p);
 
 int prompt_posted(struct store *s, int64_t id, const char *channel, const char *ts,
                   struct moment now) MUST_CHECK;
+int prompt_nagged(struct store *s, int64_t id, const struct escalation_people *p,
+                  struct moment now) MUST_CHECK; // a nag was sent: the next counts from here
 // 1 = decided now, 0 = it had been decided, or nobody waits for it any more, -ENOENT no such
 // prompt.
 int prompt_decide(struct store *s, int64_t id, bool allow, const char *user,

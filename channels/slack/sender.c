@@ -687,6 +687,17 @@ void sender_drain(struct sender *x)
     x->draining = true;
 }
 
+bool sender_escalates(const struct sender *x)
+{
+    for (size_t i = 0; i < ARRAY_LEN(x->lanes); i++) {
+        const struct lane *l = &x->lanes[i];
+        if (l->busy && l->row.op == OUT_POST &&
+            (l->row.ref == REF_ESCALATION || l->row.ref == REF_NAG))
+            return true;
+    }
+    return false;
+}
+
 bool sender_idle(const struct sender *x)
 {
     for (size_t i = 0; i < ARRAY_LEN(x->lanes); i++)

@@ -27,4 +27,5 @@ void sender_kick(struct sender *x);                 // there is something new
 void sender_hurry(struct sender *x);                // the network is back: forget the backoff
 const char *sender_stopped(const struct sender *x); // why nothing is sent, or ""
 void sender_drain(struct sender *x);                // starts nothing any more
+bool sender_escalates(const struct sender *x);      // an escalation's post is under way
 bool sender_idle(const struct sender *x);           // nothing is under way
