@@ -299,7 +299,8 @@ void guard_workload_of_pod(const char *pod, char out[static GUARD_NAME_BYTES])
 
 void guard_act(struct guard_judge *j, const struct guard_call *call, const struct guard_action *a)
 {
-    if (guard_is_database_name(a->object)) {
+    if ((strcmp(a->what, "restart") == 0 || strcmp(a->what, "delete pod") == 0) &&
+        guard_is_database_name(a->object)) {
         guard_say(j, GUARD_ASK, "%s of a database or a store needs a person's word", a->what);
         return;
     }
@@ -543,7 +544,9 @@ void guard_judge_text(struct guard_judge *j, const char *text, size_t len)
     }
     r = sw_parse(text, len, &script);
     if (r < 0) {
-        guard_say(j, GUARD_ASK, r == -E2BIG ? "too long or too deep to judge" : "out of memory");
+        guard_say(j, GUARD_ASK,
+                  r == -E2BIG ? "too long or too deep to judge"
+                              : "not to be read as a shell's text");
         return;
     }
     j->depth++;

@@ -395,9 +395,11 @@ static bool compares_only(const char *program)
         return false;
     for (const char *c = program; *c; c++) {
         if (*c == '"') {
-            c = skip_delimited(c + 1, '"');
-            if (!c--)
+            const char *end = skip_delimited(c + 1, '"');
+
+            if (!end)
                 return false;
+            c = end - 1;
         }
         braces += *c == '{';
         braces -= *c == '}' && braces > 0;

@@ -503,7 +503,7 @@ static struct sw_word word_of(struct sw_state *st, const struct sw_raw *raw, siz
     }
     w.splits |= w.glob;
     w.vars = hole ? raw->vars : NULL;
-    w.text = copy_text(st, raw->c + from, to - from);
+    w.text = to > from ? copy_text(st, raw->c + from, to - from) : "";
     return w;
 }
 

@@ -489,12 +489,9 @@ static void test_head(struct lister *l)
             sw_doubt(p->st, "a test without its end");
             return;
         }
-        if (strchr("()<>|&;", c) && sw_peek(p, 1) != '(') {
+        if (strchr("()<>|&;", c) && !(strchr("<>", c) && sw_peek(p, 1) == '(')) {
             sw_raw_put(p->st, &raw, (char)c, SW_PLAIN);
             p->pos++;
-        } else if (c == '(' || c == '|' || c == '&' || c == ';') {
-            p->pos++;
-            continue;
         } else {
             sw_read_word(p, &raw);
         }
@@ -717,6 +714,8 @@ int sw_parse(const char *text, size_t len, struct sw_script **ret_script)
 
     if (len > SW_MAX_BYTES)
         return -E2BIG;
+    if (len > 0 && memchr(text, '\0', len))
+        return -EINVAL;
     o = calloc(1, sizeof(*o));
     if (!o)
         return -ENOMEM;

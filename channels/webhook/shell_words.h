@@ -76,7 +76,7 @@ struct sw_script {
 };
 
 // Parses text. The caller frees the result with sw_free. Returns 0 (also for text that is not
-// certain), -E2BIG beyond a cap, -ENOMEM.
+// certain), -EINVAL for a NUL in the text, -E2BIG beyond a cap, -ENOMEM.
 int sw_parse(const char *text, size_t len, struct sw_script **ret_script)
     __attribute__((warn_unused_result));
 void sw_free(struct sw_script *script);

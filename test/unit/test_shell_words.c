@@ -90,6 +90,7 @@ static const struct {
     {"echo $(case x in x) a;; esac)", "x ; a ; echo|@~", true},
     {"[[ -n $x && a == b* ]] && c", "-n|@~|&|&|a|==|b*~ ; c", true},
     {"[[ $(a) =~ (b|c) ]]", "a ; @~|=~|(|b|||c|)", true},
+    {"[[ $ )(]]", "$|)|(", false},
     {"! a", "a", true},
     {"f() { a; }; f", "a ; f", false},
     {"function f { a; }", "a", false},
@@ -242,6 +243,8 @@ static int parse_repeated(const char *piece, size_t n)
 
 static void test_caps(void **state)
 {
+    struct sw_script *s;
+
     (void)state;
     assert_int_equal(parse_repeated("x", SW_MAX_BYTES), 0);
     assert_int_equal(parse_repeated("x", SW_MAX_BYTES + 1), -E2BIG);
@@ -256,6 +259,7 @@ static void test_caps(void **state)
     assert_int_equal(parse_repeated("{", SW_MAX_BYTES), 0);
     assert_int_equal(parse_repeated("\"$(", SW_MAX_DEPTH + 1), -E2BIG);
     assert_int_equal(parse_repeated("${x:-", 10000), -E2BIG);
+    assert_int_equal(sw_parse("a\0b", 3, &s), -EINVAL);
     sw_free(NULL);
 }
 
