@@ -192,6 +192,17 @@ static int judge_call(struct call *c)
     return 0;
 }
 
+// ---- Who asks ---------------------------------------------------------------------------------
+
+// The investigator, also as a plugin's (PLUGIN:investigator), only reads.
+static void check_agent(struct guard_judge *j, const char *agent)
+{
+    const char *colon = agent ? strrchr(agent, ':') : NULL;
+
+    if (agent && j->nactions > 0 && strcmp(colon ? colon + 1 : agent, "investigator") == 0)
+        guard_say(j, GUARD_DENY, "%s: the investigator only reads", j->actions[0].what);
+}
+
 // ---- Safe operations against the incidents ----------------------------------------------------
 
 static int count_recent(const struct guard_facts *facts, const struct guard_action *a,
@@ -372,6 +383,7 @@ int guard_decide(const struct guard_world *world, const struct guard_facts *fact
         goto out;
     if (c.judge.nactions > 0 && only_looks(json_str(root, "agent_type")))
         guard_say(&c.judge, GUARD_DENY, "an investigator only looks; the operator acts");
+    check_agent(&c.judge, json_str(root, "agent_type"));
     check_actions(&c.judge, facts, now_ms);
     record_decision(&c, facts, now_ms);
     r = answer(&c, mode ? mode : "", out);

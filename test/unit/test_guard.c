@@ -999,6 +999,25 @@ static void test_agents(void **state)
     }
 }
 
+static void test_investigator(void **state)
+{
+    static const char *const agents[] = {"investigator", "sre-channels:investigator", "operator"};
+    static const char *const expect[] = {"deny", "deny", "allow"};
+    char hook[512], out[512];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(agents); i++) {
+        struct fake_store store = {0};
+
+        snprintf(hook, sizeof(hook),
+                 "{\"hook_event_name\":\"PreToolUse\",\"tool_name\":\"Bash\",\"agent_type\":\"%s\","
+                 "\"tool_input\":{\"command\":\"kubectl --context dev-1 delete pod web-1\"}}",
+                 agents[i]);
+        assert_int_equal(decide_json(&store, hook, out), 0);
+        assert_memory_equal(out, expect[i], strlen(expect[i]));
+    }
+}
+
 // Long and deep input is asked for, fast.
 static void test_caps(void **state)
 {
@@ -1114,13 +1133,13 @@ static void test_run(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hostile),     cmocka_unit_test(test_ordinary),
-        cmocka_unit_test(test_worst_wins),  cmocka_unit_test(test_cooldown),
-        cmocka_unit_test(test_store_fails), cmocka_unit_test(test_secrets_stay_hidden),
-        cmocka_unit_test(test_tools),       cmocka_unit_test(test_bad_input),
-        cmocka_unit_test(test_auto_mode),   cmocka_unit_test(test_agents),
-        cmocka_unit_test(test_caps),        cmocka_unit_test(test_workload_names),
-        cmocka_unit_test(test_run),
+        cmocka_unit_test(test_hostile),        cmocka_unit_test(test_ordinary),
+        cmocka_unit_test(test_worst_wins),     cmocka_unit_test(test_cooldown),
+        cmocka_unit_test(test_store_fails),    cmocka_unit_test(test_secrets_stay_hidden),
+        cmocka_unit_test(test_tools),          cmocka_unit_test(test_bad_input),
+        cmocka_unit_test(test_auto_mode),      cmocka_unit_test(test_investigator),
+        cmocka_unit_test(test_agents),         cmocka_unit_test(test_caps),
+        cmocka_unit_test(test_workload_names), cmocka_unit_test(test_run),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

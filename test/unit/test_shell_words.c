@@ -90,7 +90,7 @@ static const struct {
     {"echo $(case x in x) a;; esac)", "x ; a ; echo|@~", true},
     {"[[ -n $x && a == b* ]] && c", "-n|@~|&|&|a|==|b*~ ; c", true},
     {"[[ $(a) =~ (b|c) ]]", "a ; @~|=~|(|b|||c|)", true},
-    {"[[ $ )(]]", "$|)|(", false},
+    {"[[ $ )(]]", "$|)|(", true},
     {"! a", "a", true},
     {"f() { a; }; f", "a ; f", false},
     {"function f { a; }", "a", false},
