@@ -80,8 +80,8 @@ char *guard_unhole(const char *text);
 // One of the variables of a word (struct sw_word) is named as secrets are. NULL: none.
 bool guard_names_secret(const char *vars);
 
-// Notes a safe operation: at once in dev, later held against the incidents in prod (guard.c).
-// Borrowed strings; cluster NULL: the command names none.
+// guard_actions.c. Notes a safe operation: at once in dev, later held against the incidents in prod
+// (guard.c). Borrowed strings; cluster NULL: the command names none.
 void guard_act(struct guard_judge *j, const struct guard_call *call, const struct guard_action *a);
 // The workload that a pod belongs to by its name; the name itself if it tells nothing.
 void guard_workload_of_pod(const char *pod, char out[static GUARD_NAME_BYTES]);
@@ -111,6 +111,19 @@ void guard_argo(struct guard_judge *j, const struct guard_call *call);
 void guard_helm(struct guard_judge *j, const struct guard_call *call);
 void guard_git(struct guard_judge *j, const struct guard_call *call);
 void guard_curl(struct guard_judge *j, const struct guard_call *call);
+// guard_languages.c
+void guard_jq(struct guard_judge *j, const struct guard_call *call);
+void guard_yq(struct guard_judge *j, const struct guard_call *call);
+void guard_sed(struct guard_judge *j, const struct guard_call *call);
+void guard_awk(struct guard_judge *j, const struct guard_call *call);
+// guard_programs.c
+void guard_cd(struct guard_judge *j, const struct guard_call *call);
+void guard_set(struct guard_judge *j, const struct guard_call *call);
+void guard_declare(struct guard_judge *j, const struct guard_call *call);
+void guard_read(struct guard_judge *j, const struct guard_call *call);
+void guard_find(struct guard_judge *j, const struct guard_call *call);
+void guard_openssl(struct guard_judge *j, const struct guard_call *call);
+void guard_own_programs(struct guard_judge *j, const struct guard_call *call);
 // guard_tools.c: ordinary tools that only read. True if it knows the program.
 bool guard_tool(struct guard_judge *j, const struct guard_call *call, const char *name);
 // guard_wrappers.c: programs that run others. True if it knows the program.

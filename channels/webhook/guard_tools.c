@@ -3,7 +3,6 @@
 
 #include "channels/webhook/guard_policy.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -263,373 +262,31 @@ static void judge_tool(struct guard_judge *j, const struct tool *t, const struct
             guard_say(j, GUARD_ASK, "%s with an argument needs a person's word", t->name);
 }
 
-// ---- Tools with a language of their own -------------------------------------------------------
+// ---- Tools with a reader of their own ---------------------------------------------------------
 
-static bool is_word_at(const char *text, const char *at, size_t len)
-{
-    bool before = at > text && (isalnum((unsigned char)at[-1]) || at[-1] == '_' || at[-1] == '.' ||
-                                at[-1] == '"' || at[-1] == '$');
-    bool after =
-        isalnum((unsigned char)at[len]) || at[len] == '_' || at[len] == '"' || at[len] == ':';
-
-    return !before && !after;
-}
-
-// jq: $ENV and env print the environment; import and include read files.
-static void judge_jq_program(struct guard_judge *j, const char *program)
-{
-    static const char *const words[] = {"env", "import", "include"};
-
-    if (strstr(program, "$ENV") || strcmp(program, "env") == 0 ||
-        strncmp(program, "env.", 4) == 0 || strncmp(program, "env|", 4) == 0)
-        guard_say(j, GUARD_DENY, "jq would print the environment");
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        for (const char *at = program; (at = strstr(at, words[i])); at++)
-            if (is_word_at(program, at, strlen(words[i])))
-                guard_say(j, GUARD_ASK, "jq %s needs a person's word", words[i]);
-}
-
-static void judge_jq(struct guard_judge *j, const struct guard_call *call)
-{
-    static const struct {
-        const char *name;
-        unsigned values;
-        bool file;
-    } options[] = {{"--arg", 2, false},    {"--argjson", 2, false}, {"--slurpfile", 2, true},
-                   {"--rawfile", 2, true}, {"--indent", 1, false},  {"--from-file", 1, true},
-                   {"-f", 1, true},        {"-L", 1, true},         {"--argfile", 2, true}};
-    bool program = false;
-
-    for (size_t i = 1; i < call->n; i++) {
-        const struct sw_word *w = &call->w[i];
-        bool known = false;
-
-        for (size_t k = 0; k < ARRAY_LEN(options) && !known; k++) {
-            known = strcmp(w->text, options[k].name) == 0;
-            if (!known)
-                continue;
-            if (options[k].file)
-                guard_say(j, GUARD_ASK, "jq with a file of its own");
-            for (unsigned v = 1; v <= options[k].values && i + v < call->n; v++) {
-                if (call->w[i + v].splits)
-                    guard_say(j, GUARD_ASK, "jq: put the value in quotes");
-                if (guard_names_secret(call->w[i + v].vars))
-                    guard_say(j, GUARD_DENY, "jq would print a secret variable");
-                if (options[k].file)
-                    guard_read_path(j, &call->w[i + v]);
-            }
-            i += options[k].values;
-        }
-        if (known)
-            continue;
-        if (w->text[0] == '-' && w->text[1] && sw_literal(w)) {
-            if (strpbrk(w->text + 1, "fL") && w->text[1] != '-')
-                guard_say(j, GUARD_ASK, "jq with a file of its own");
-        } else if (!program) {
-            program = true;
-            if (w->vars)
-                guard_say(j, GUARD_ASK, "jq: a program that is not written out");
-            judge_jq_program(j, w->text);
-        } else {
-            guard_read_path(j, w);
-        }
-    }
-}
-
-// sed: addresses with p, d, q or =, and substitutions without the flags that write or run.
-static const char *skip_delimited(const char *at, char delimiter)
-{
-    while (*at && *at != delimiter)
-        at += at[0] == '\\' && at[1] ? 2 : 1;
-    return *at ? at + 1 : NULL;
-}
-
-static const char *sed_address(const char *at)
-{
-    for (;;) {
-        if (isdigit((unsigned char)*at) || (*at && strchr("$,~+!; \t\n", *at)))
-            at++;
-        else if (*at == '/')
-            at = skip_delimited(at + 1, '/');
-        else
-            return at;
-        if (!at)
-            return NULL;
-    }
-}
-
-static bool is_harmless_sed(const char *at)
-{
-    while (*at) {
-        at = sed_address(at);
-        if (!at)
-            return false;
-        if (*at == 's' && at[1] && !isalnum((unsigned char)at[1]) && at[1] != '\\') {
-            char delimiter = at[1];
-
-            at = skip_delimited(at + 2, delimiter);
-            at = at ? skip_delimited(at, delimiter) : NULL;
-            if (!at)
-                return false;
-            at += strspn(at, "gpiI0123456789");
-        } else if (*at && strchr("pdq=", *at)) {
-            at++;
-        } else if (*at) {
-            return false;
-        }
-        if (*at && !strchr("; \t\n", *at))
-            return false;
-    }
-    return true;
-}
-
-// A > compares in a pattern and in parentheses, and writes a file elsewhere. A regular expression
-// or a comment could hide what is what.
-static bool compares_only(const char *program)
-{
-    unsigned braces = 0, parens = 0;
-
-    if (!strchr(program, '>'))
-        return true;
-    if (strpbrk(program, "/#"))
-        return false;
-    for (const char *c = program; *c; c++) {
-        if (*c == '"') {
-            const char *end = skip_delimited(c + 1, '"');
-
-            if (!end)
-                return false;
-            c = end - 1;
-        }
-        braces += *c == '{';
-        braces -= *c == '}' && braces > 0;
-        parens += *c == '(';
-        parens -= *c == ')' && parens > 0;
-        if (*c == '>' && braces > 0 && parens == 0)
-            return false;
-    }
-    return true;
-}
-
-// awk: no commands, no files of its own, no environment.
-static bool is_harmless_awk(const char *program)
-{
-    static const char *const banned[] = {"system", "getline", "ENVIRON", "ARGV",
-                                         "@",      "close",   "PROCINFO"};
-
-    for (size_t i = 0; i < ARRAY_LEN(banned); i++)
-        if (strstr(program, banned[i]))
-            return false;
-    if (!compares_only(program))
-        return false;
-    for (const char *at = program; (at = strchr(at, '|')); at += 2)
-        if (at[1] != '|')
-            return false;
-    return true;
-}
-
-// Both take -e or -f programs and -n style options; anything unusual asks.
-static void judge_editor(struct guard_judge *j, const struct guard_call *call, const char *name)
-{
-    bool sed = strcmp(name, "sed") == 0, program = false, ended = false;
-
-    for (size_t i = 1; i < call->n; i++) {
-        const struct sw_word *w = &call->w[i];
-        const char *text = w->text;
-
-        if (!ended && text[0] == '-' && text[1]) {
-            ended = strcmp(text, "--") == 0;
-            if (ended || (sed && text[strspn(text, "-nErsuz")] == '\0'))
-                continue;
-            if (!sed && (strncmp(text, "-F", 2) == 0 || strncmp(text, "-v", 2) == 0)) {
-                const struct sw_word *value = text[2] || i + 1 >= call->n ? w : &call->w[++i];
-
-                if (value->splits)
-                    guard_say(j, GUARD_ASK, "awk: put the value in quotes");
-                if (guard_names_secret(value->vars))
-                    guard_say(j, GUARD_DENY, "awk would print a secret variable");
-                continue;
-            }
-            if (!sed || strcmp(text, "-e") != 0 || i + 1 >= call->n) {
-                guard_say(j, GUARD_ASK, "%s with an option that the guard does not know", name);
-                guard_scan_arguments(j, call);
-                continue;
-            }
-            program = false;
-            w = &call->w[++i];
-            text = w->text;
-        }
-        if (program) {
-            guard_read_path(j, w);
-            continue;
-        }
-        program = true;
-        if (w->vars || !(sed ? is_harmless_sed(text) : is_harmless_awk(text))) {
-            guard_say(j, GUARD_ASK, "%s: a program that may write, run or is not written out",
-                      name);
-            guard_scan_code(j, text);
-        }
-    }
-}
-
-// yq: as jq, with fewer options known.
-static void judge_yq(struct guard_judge *j, const struct guard_call *call)
-{
-    static const char *const banned[] = {"env", "load", "system", "eval(", "$__"};
-    bool program = false;
-
-    for (size_t i = 1; i < call->n; i++) {
-        const struct sw_word *w = &call->w[i];
-
-        if (!sw_literal(w))
-            guard_say(j, GUARD_ASK, "yq: an argument that is not written out");
-        if (w->text[0] == '-' && w->text[1]) {
-            if (w->text[strspn(w->text, "-rePMCjo=yaml")] != '\0')
-                guard_say(j, GUARD_ASK, "yq with an option that the guard does not know");
-        } else if (!program && strcmp(w->text, "e") != 0 && strcmp(w->text, "eval") != 0) {
-            program = true;
-            for (size_t k = 0; k < ARRAY_LEN(banned); k++)
-                if (strstr(w->text, banned[k]))
-                    guard_say(j, GUARD_ASK, "yq that may read the environment or a file");
-        } else {
-            guard_read_path(j, w);
-        }
-    }
-}
-
-// cd: what follows is judged from there and from here.
-static void judge_cd(struct guard_judge *j, const struct guard_call *call)
-{
-    if (call->n != 2 || !sw_literal(&call->w[1]) || call->w[1].text[0] == '-') {
-        if (call->n > 1)
-            guard_say(j, GUARD_ASK, "cd to a folder that is not written out");
-        return;
-    }
-    guard_read_path(j, &call->w[1]);
-    guard_move(j, call->w[1].text);
-}
-
-// set: only what makes a shell stricter; alone it prints every variable.
-static void judge_set(struct guard_judge *j, const struct guard_call *call)
-{
-    if (call->n == 1)
-        guard_say(j, GUARD_DENY, "printing the environment is forbidden");
-    for (size_t i = 1; i < call->n; i++)
-        if (call->w[i].text[0] != '-'
-                ? strcmp(call->w[i].text, "pipefail") != 0
-                : call->w[i].text[strspn(call->w[i].text, "-eu")] != '\0' &&
-                      strcmp(call->w[i].text, "-o") != 0 && strcmp(call->w[i].text, "-eo") != 0 &&
-                      strcmp(call->w[i].text, "-euo") != 0)
-            guard_say(j, GUARD_ASK, "set with an option that the guard does not know");
-    guard_scan_arguments(j, call);
-}
-
-// export, declare and the like: printing shows every variable, setting may redirect a tool.
-static void judge_declare(struct guard_judge *j, const struct guard_call *call, const char *name)
-{
-    guard_say(j, GUARD_ASK, "%s changes the shell's variables", name);
-    for (size_t i = 1; i < call->n; i++) {
-        const char *text = call->w[i].text;
-
-        if (strncmp(text, "KUBE", 4) == 0 || strncmp(text, "ARGOCD_", 7) == 0)
-            guard_say(j, GUARD_DENY, "it is forbidden to choose another kubeconfig or account");
-    }
-    if (call->n == 1 || (call->n == 2 && strcmp(call->w[1].text, "-p") == 0) ||
-        (call->n == 2 && strcmp(call->w[1].text, "-x") == 0))
-        guard_say(j, GUARD_DENY, "printing the environment is forbidden");
-}
-
-// read: only into plain variables, whose values are unknown from then on (shell_words.c).
-static void judge_read(struct guard_judge *j, const struct guard_call *call)
-{
-    for (size_t i = 1; i < call->n; i++) {
-        const char *text = call->w[i].text;
-
-        if (strcmp(text, "-r") == 0)
-            continue;
-        for (const char *c = text; *c; c++)
-            if (!islower((unsigned char)*c) && !isdigit((unsigned char)*c) && *c != '_')
-                guard_say(j, GUARD_ASK, "read into anything but plain lower-case names");
-    }
-}
-
-// find: listing only.
-static void judge_find(struct guard_judge *j, const struct guard_call *call)
-{
-    static const char *const tests[] = {
-        "-name",   "-iname", "-path",  "-ipath", "-type", "-maxdepth", "-mindepth", "-mtime",
-        "-mmin",   "-newer", "-size",  "-print", "-not",  "!",         "-o",        "-a",
-        "(",       ")",      "-empty", "-prune", "-L",    "-H",        "-P",        "-ls",
-        "-print0", "-regex", "-ctime", "-atime", "-perm", "-user",     "-group"};
-
-    bool options = false;
-
-    for (size_t i = 1; i < call->n; i++) {
-        const char *text = call->w[i].text;
-        bool known = false;
-
-        if (strncmp(text, "-exec", 5) == 0 || strncmp(text, "-ok", 3) == 0) {
-            struct guard_call inner = *call;
-
-            inner.w += i + 1;
-            inner.n -= i + 1;
-            inner.repeated = true;
-            guard_say(j, GUARD_ASK, "find that runs a command");
-            for (size_t k = 1; k < i; k++)
-                if (guard_path(j, call->w[k].text, call->w[k].glob) == PATH_SECRET)
-                    guard_say(j, GUARD_DENY,
-                              "it is forbidden to read secrets, keys and kubeconfigs");
-            guard_scan_call(j, &inner);
-            return;
-        }
-        options |= text[0] == '-' || text[0] == '(' || text[0] == '!';
-        if (!options)
-            guard_read_path(j, &call->w[i]);
-        for (size_t k = 0; k < ARRAY_LEN(tests); k++)
-            known |= strcmp(text, tests[k]) == 0;
-        if (text[0] == '-' && text[1] && !known)
-            guard_say(j, GUARD_ASK, "find with a test that the guard does not know");
-        if (call->w[i].vars)
-            guard_say(j, GUARD_ASK, "find: an argument that is not written out");
-    }
-}
-
-// openssl: looking at a certificate.
-static void judge_openssl(struct guard_judge *j, const struct guard_call *call)
-{
-    static const char *const options[] = {
-        "-noout",       "-enddate", "-startdate", "-dates",    "-subject", "-issuer", "-serial",
-        "-fingerprint", "-text",    "-ext",       "-checkend", "-in",      "-inform"};
-
-    if (call->n < 2 || strcmp(call->w[1].text, "x509") != 0)
-        guard_say(j, GUARD_ASK, "openssl but for reading a certificate");
-    for (size_t i = 2; i < call->n; i++) {
-        bool known = call->w[i].text[0] != '-' && sw_literal(&call->w[i]);
-
-        for (size_t k = 0; k < ARRAY_LEN(options); k++)
-            known |= strcmp(call->w[i].text, options[k]) == 0;
-        if (!known)
-            guard_say(j, GUARD_ASK, "openssl with an option that the guard does not know");
-        if (call->w[i].text[0] != '-' && strcmp(call->w[i - 1].text, "-in") == 0)
-            guard_read_path(j, &call->w[i]);
-    }
-}
-
-// The project's own executables.
-static void judge_own(struct guard_judge *j, const struct guard_call *call, const char *name)
-{
-    static const char *const reading[] = {"briefing",  "history", "incidents",  "proposals",
-                                          "export",    "audit",   "postmortem", "doctor",
-                                          "--version", "--help"};
-
-    for (size_t i = 1; i < call->n; i++)
-        if (!sw_literal(&call->w[i]))
-            guard_say(j, GUARD_ASK, "%s: an argument that is not written out", name);
-    for (size_t k = 0; call->n > 1 && k < ARRAY_LEN(reading); k++)
-        if (strcmp(call->w[1].text, reading[k]) == 0)
-            return;
-    guard_say(j, GUARD_ASK, "%s but for reading", name);
-}
+static const struct {
+    const char *name;
+    void (*reader)(struct guard_judge *, const struct guard_call *);
+} readers[] = {
+    {"jq", guard_jq},
+    {"yq", guard_yq},
+    {"sed", guard_sed},
+    {"awk", guard_awk},
+    {"gawk", guard_awk},
+    {"mawk", guard_awk},
+    {"cd", guard_cd},
+    {"set", guard_set},
+    {"read", guard_read},
+    {"export", guard_declare},
+    {"declare", guard_declare},
+    {"typeset", guard_declare},
+    {"local", guard_declare},
+    {"readonly", guard_declare},
+    {"find", guard_find},
+    {"openssl", guard_openssl},
+    {"webhook-channel", guard_own_programs},
+    {"slack-channel", guard_own_programs},
+};
 
 bool guard_tool(struct guard_judge *j, const struct guard_call *call, const char *name)
 {
@@ -639,31 +296,11 @@ bool guard_tool(struct guard_judge *j, const struct guard_call *call, const char
             return true;
         }
     }
-    if (strcmp(name, "jq") == 0)
-        judge_jq(j, call);
-    else if (strcmp(name, "yq") == 0)
-        judge_yq(j, call);
-    else if (strcmp(name, "cd") == 0)
-        judge_cd(j, call);
-    else if (strcmp(name, "sed") == 0)
-        judge_editor(j, call, "sed");
-    else if (strcmp(name, "awk") == 0 || strcmp(name, "gawk") == 0 || strcmp(name, "mawk") == 0)
-        judge_editor(j, call, "awk");
-    else if (strcmp(name, "set") == 0)
-        judge_set(j, call);
-    else if (strcmp(name, "read") == 0)
-        judge_read(j, call);
-    else if (strcmp(name, "export") == 0 || strcmp(name, "declare") == 0 ||
-             strcmp(name, "typeset") == 0 || strcmp(name, "local") == 0 ||
-             strcmp(name, "readonly") == 0)
-        judge_declare(j, call, name);
-    else if (strcmp(name, "find") == 0)
-        judge_find(j, call);
-    else if (strcmp(name, "openssl") == 0)
-        judge_openssl(j, call);
-    else if (strcmp(name, "webhook-channel") == 0 || strcmp(name, "slack-channel") == 0)
-        judge_own(j, call, name);
-    else
-        return false;
-    return true;
+    for (size_t i = 0; i < ARRAY_LEN(readers); i++) {
+        if (strcmp(readers[i].name, name) == 0) {
+            readers[i].reader(j, call);
+            return true;
+        }
+    }
+    return false;
 }

@@ -64,16 +64,60 @@ void sw_doubt(struct sw_state *st, const char *why);
 // -1 at the end of the text or after an error.
 int sw_peek(const struct sw_parser *p, size_t ahead);
 
-// shell_words.c: the commands of a substitution, from the current position to its closing
+// What stood between two commands.
+enum sw_separator { SEP_NONE, SEP_LIST, SEP_AND, SEP_OR, SEP_PIPE, SEP_BACKGROUND };
+
+// One command while its words are read.
+struct sw_builder {
+    struct sw_words words, assigns;
+    struct sw_redirect *redirects;
+    size_t nredirects, redirects_cap;
+    enum sw_kind kind;
+    bool closed; // no word may follow
+    bool named;  // kind is not SW_SIMPLE although there may be no words
+};
+
+// One list of commands: a text, or a substitution.
+struct sw_lister {
+    struct sw_parser *p;
+    struct sw_builder cur;
+    enum sw_separator sep;
+    bool outer_loop;                    // the whole list stands in a loop
+    bool piped;                         // the command being read reads a pipe
+    bool outer_piped[SW_MAX_DEPTH + 1]; // what the open compounds read, innermost last
+    unsigned compounds, parens, loops, cases;
+};
+
+// shell_words.c. The commands of a substitution, from the current position to its closing
 // parenthesis, or to the end of the text.
 void sw_parse_commands(struct sw_parser *p, bool until_paren);
+bool sw_is_empty(const struct sw_builder *b);
+void sw_end_command(struct sw_lister *l, enum sw_separator next);
+void sw_open_compound(struct sw_lister *l);
+void sw_close_compound(struct sw_lister *l);
+void sw_skip_blanks(struct sw_parser *p);
+void sw_skip_lines(struct sw_parser *p);                    // blanks, newlines and comments
+void sw_skip_line(struct sw_parser *p);                     // up to its newline
+bool sw_raw_is(const struct sw_raw *raw, const char *word); // as it stands, not quoted
+void sw_set_variable(struct sw_state *st, const char *name, size_t len, const char *value,
+                     bool sure);
+
+// shell_redirect.c
+void sw_redirection(struct sw_lister *l);
+bool sw_redirect_prefix(struct sw_lister *l, const struct sw_raw *raw);
+void sw_read_heredoc(struct sw_parser *p, const struct sw_heredoc *doc);
+
+// shell_compound.c
+bool sw_reserved(struct sw_lister *l, const struct sw_raw *raw);
+void sw_case_pattern(struct sw_lister *l);
 
 // shell_expand.c
 void sw_read_word(struct sw_parser *p, struct sw_raw *raw);
 void sw_read_heredoc_body(struct sw_parser *p, const char *text, size_t len, struct sw_raw *raw);
 void sw_raw_put(struct sw_state *st, struct sw_raw *raw, char c, uint8_t how);
-// Appends what the word becomes: usually one word, none or several after expansion.
+struct sw_var *sw_var_find(struct sw_state *st, const char *name, size_t len);
+
+// shell_fields.c. Appends what the word becomes: usually one word, none or several after expansion.
 void sw_finish_word(struct sw_state *st, const struct sw_raw *raw, struct sw_words *words);
 // The word as it stands, without braces or splitting (assignments, here-documents).
 struct sw_word sw_whole_word(struct sw_state *st, const struct sw_raw *raw);
-struct sw_var *sw_var_find(struct sw_state *st, const char *name, size_t len);
