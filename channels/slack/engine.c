@@ -34,6 +34,7 @@ struct engine {
     const struct config *config;
     struct engine_handler handler;
     bool listen, configured, holds, running, closing, flushed;
+    bool unheard; // events came before hello: what was missed has not been read yet
     uv_timer_t tick, due, held_retry, soon;
     int open_handles;
     struct access access;
@@ -122,6 +123,7 @@ static bool take_envelope(struct engine *e, const struct envelope *env)
 
 static void start_catch_up(struct engine *e)
 {
+    e->unheard = false;
     e->catch_up_since = clock_boot_ms();
     catch_up_start(e->catch_up);
 }
@@ -154,6 +156,10 @@ static void on_envelope(struct envelope *env, void *data)
     struct engine *e = data;
     // A repeated event went elsewhere before: others may have, too.
     bool doubt = env->retry_attempt > 0 || e->ghosts_since;
+    if (socket_mode_state(e->socket) != SOCKET_UP && !e->unheard) {
+        e->unheard = true;
+        e->catch_up_since = clock_boot_ms();
+    }
     if (doubt && env->event.type == EVENT_MESSAGE)
         start_catch_up(e);
     if (e->n_held || !take_envelope(e, env))
@@ -571,7 +577,8 @@ bool engine_settled(const struct engine *e)
     if (!e->running)
         return true;
     bool late = clock_boot_ms() - e->catch_up_since > SETTLE_MS;
-    return (late || !catch_up_running(e->catch_up)) && !sender_escalates(e->sender);
+    bool read = !e->unheard && !catch_up_running(e->catch_up);
+    return (late || read) && !sender_escalates(e->sender);
 }
 
 const struct access *engine_access(const struct engine *e)

@@ -27,6 +27,7 @@ struct connection {
     struct socket_mode *m;
     struct ws *ws; // NULL: the slot is free
     bool up, closing;
+    bool leaving;                       // asked to go before its hello
     int64_t heard_at, up_at, opened_at; // boot ms
 };
 
@@ -124,6 +125,8 @@ static void close_others(struct socket_mode *m, const struct connection *keep, c
 static void on_hello(struct connection *c, const struct envelope *e)
 {
     struct socket_mode *m = c->m;
+    if (c->closing)
+        return;
     c->up = true;
     c->up_at = clock_boot_ms();
     uv_timer_stop(&m->retry);
@@ -133,6 +136,8 @@ static void on_hello(struct connection *c, const struct envelope *e)
     for (size_t i = 0; i < MAX_CONNECTIONS; i++)
         ours += m->connections[i].ws && m->connections[i].up;
     m->handler.on_up(e->app_id, e->connections, ours, m->handler.data);
+    if (c->leaving)
+        connect_now(m);
 }
 
 static void on_disconnect(struct connection *c, const char *reason)
@@ -153,6 +158,7 @@ static void on_disconnect(struct connection *c, const char *reason)
         return;
     }
     // warning, refresh_requested: the successor first; this one is read until the new hello.
+    c->leaving = !c->up;
     if (!is_connecting(m) && !uv_is_active((uv_handle_t *)&m->retry))
         connect_now(m);
 }
