@@ -35,6 +35,7 @@ const char *const schema_steps[] = {
     "CREATE INDEX incident_firing ON incident(problem_id) WHERE status = 0;"
     "CREATE INDEX incident_last_seen ON incident(last_seen_at) WHERE status = 0;"
     "CREATE INDEX incident_due ON incident(due_at) WHERE due_at IS NOT NULL;"
+    "CREATE INDEX incident_tell ON incident(id) WHERE tell_resolved = 1;"
     "CREATE INDEX incident_undecided ON incident(id) WHERE state < 3 OR verdict = 5;"
     "CREATE INDEX incident_opened ON incident(opened_at, kind, verdict);"
 
@@ -56,6 +57,13 @@ const char *const schema_steps[] = {
     "  summary TEXT NOT NULL, root_cause TEXT NOT NULL, action TEXT NOT NULL,"
     "  confidence REAL, by TEXT NOT NULL);"
     "CREATE INDEX verdict_incident ON verdict(incident_id);"
+
+    // Who did what when: pushes, tool calls, guard decisions, prompts, pages. Never changed, only pruned.
+    "CREATE TABLE trail("
+    "  id INTEGER PRIMARY KEY, at INTEGER NOT NULL, incident_id INTEGER,"
+    "  actor TEXT NOT NULL, action TEXT NOT NULL, detail TEXT NOT NULL);"
+    "CREATE INDEX trail_incident ON trail(incident_id) WHERE incident_id IS NOT NULL;"
+    "CREATE INDEX trail_at ON trail(at);"
 
     // One row a channel: who holds it. Boot time, so that no clock that is set back can confuse it.
     "CREATE TABLE lease("

@@ -1,0 +1,432 @@
+#include "channels/webhook/delivery.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "channels/webhook/alert.h"
+#include "channels/webhook/budget.h"
+#include "channels/webhook/event.h"
+#include "channels/webhook/incident.h"
+#include "common/clock.h"
+#include "common/lease.h"
+#include "common/log.h"
+
+#define LEASE "webhook"
+#define TICK_MS 500
+#define BATCH 32         // events in one transaction
+#define MAX_DELIVERY 3
+#define DIGEST_MAX 20000 // incidents that one digest folds
+#define SWEEP_MS 60000
+#define STORM_TICK_MS 1000 // between looks at a long queue
+#define UNRECORDED_MAX 256
+#define BATCHES_A_TICK 16
+#define DIGEST_GATHER_MS 2000 // from the first that is held back to the digest
+
+enum phase { WAITING_FOR_SESSION, WAITING_FOR_LEASE, SETTLING, ATTACHED };
+
+struct delivery {
+    uv_timer_t timer;
+    struct store *store;
+    const struct config *config;
+    struct mcp_server *mcp;
+    struct playbooks *playbooks; // owned
+    struct budget budget;
+    enum phase phase;
+    int64_t started_at;   // wall: what was asked before belongs into the first digest
+    int64_t push_from;    // boot: nothing may be sent before
+    int64_t beat_at, sweep_at, held_back_until; // boot
+    int64_t over_budget_since;                  // boot; 0 = within
+    // Pushed while the store could not be written: not sent again, recorded as soon as it can be.
+    struct id_set unrecorded;
+};
+
+static struct event_source source_of(const struct delivery *d)
+{
+    return (struct event_source){
+        .store = d->store, .config = d->config, .playbooks = d->playbooks, .now = clock_wall_ms()};
+}
+
+// ---- what is due ----
+
+struct due {
+    int64_t id;
+    bool critical; // and in prod
+    bool resolved; // tell its resolution
+};
+
+static int read_due(struct delivery *d, int64_t now, struct due *due, int most, int *ret_n)
+{
+    int n = 0, r;
+    struct stmt *q = store_sql(d->store, "SELECT id FROM incident WHERE tell_resolved = 1 ORDER BY id LIMIT 32");
+    while ((r = stmt_step(q)) > 0)
+        if (n < most)
+            due[n++] = (struct due){.id = col_int(q, 0), .resolved = true};
+    if (r < 0)
+        return r;
+    q = store_sql(d->store, "SELECT id, environment = 1 AND severity = 4 AS critical FROM incident WHERE due_at <= ? AND due_at >= 0"
+                            " ORDER BY critical DESC, kind = 1 DESC, severity DESC, asked_at, id LIMIT 32");
+    bind_int(q, 1, now);
+    while ((r = stmt_step(q)) > 0)
+        if (n < most)
+            due[n++] = (struct due){.id = col_int(q, 0), .critical = col_int(q, 1) != 0};
+    *ret_n = n;
+    return r;
+}
+
+// ---- recording ----
+
+static int record_push(struct delivery *d, const struct incident_view *v, const char *kind, int64_t now)
+{
+    bool reminder = strcmp(kind, "reminder") == 0;
+    bool last = v->delivery >= MAX_DELIVERY || v->kind == KIND_TEST || reminder || d->config->take_s == 0;
+    struct stmt *q = store_sql(d->store, "UPDATE incident SET deliveries = deliveries + 1, delivery = ?2, due_at = ?3, pushed_at = ?4,"
+                                         " state = CASE WHEN ?5 THEN state ELSE 1 END WHERE id = ?1");
+    bind_int(q, 1, v->id);
+    bind_int(q, 2, v->delivery);
+    if (!last)
+        bind_int(q, 3, now + d->config->take_s * 1000);
+    bind_int(q, 4, clock_wall_ms());
+    bind_int(q, 5, reminder);
+    return stmt_run(q);
+}
+
+static int record_resolution(struct delivery *d, int64_t id)
+{
+    struct stmt *q = store_sql(d->store, "UPDATE incident SET tell_resolved = 0, deliveries = deliveries + 1 WHERE id = ?");
+    bind_int(q, 1, id);
+    return stmt_run(q);
+}
+
+// ---- one event ----
+
+static const char *kind_of(const struct incident_view *v, bool resolved)
+{
+    if (resolved)
+        return "resolved";
+    if (v->kind == KIND_TEST)
+        return "test";
+    return v->state == STATE_TAKEN ? "reminder" : "alert";
+}
+
+struct outgoing {
+    struct event event;
+    struct incident_view view;
+    int64_t id;
+    bool critical, resolved, send;
+};
+
+static void outgoing_done(struct outgoing *o)
+{
+    event_done(&o->event);
+    incident_view_done(&o->view);
+}
+
+// Renders and records one. 1 = send it, 0 = not now (budget), <0 error.
+static int prepare(struct delivery *d, const struct due *due, int64_t now, struct outgoing *o)
+{
+    *o = (struct outgoing){.id = due->id, .critical = due->critical, .resolved = due->resolved};
+    event_init(&o->event, d->config);
+    int r = incident_view_load(d->store, due->id, &o->view);
+    if (r < 0)
+        return r;
+    const char *kind = kind_of(&o->view, due->resolved);
+    if (!due->resolved && strcmp(kind, "reminder") != 0)
+        o->view.delivery++;
+    struct event_source from = source_of(d);
+    r = event_of_incident(&o->event, &from, &o->view, kind);
+    if (r < 0)
+        return r;
+    int64_t digest_room = d->config->events_per_min > 1 ? d->config->event_bytes : 0;
+    if (!budget_allows(&d->budget, now, due->critical, (int64_t)event_bytes(&o->event), digest_room))
+        return 0;
+    r = due->resolved ? record_resolution(d, due->id) : record_push(d, &o->view, kind, now);
+    if (r < 0)
+        return r;
+    budget_spend(&d->budget, now, due->critical, false, (int64_t)event_bytes(&o->event));
+    return 1;
+}
+
+static bool was_sent_unrecorded(const struct delivery *d, int64_t id)
+{
+    for (size_t i = 0; i < d->unrecorded.n; i++)
+        if (d->unrecorded.ids[i] == id)
+            return true;
+    return false;
+}
+
+// The client reads too slowly: what was recorded but not written is due again.
+static void take_back(struct delivery *d, const struct outgoing *o)
+{
+    struct stmt *q = store_sql(d->store, "UPDATE incident SET due_at = 0, delivery = max(delivery - 1, 0), deliveries = deliveries - 1,"
+                                         " tell_resolved = max(tell_resolved, ?2) WHERE id = ?1");
+    bind_int(q, 1, o->id);
+    bind_int(q, 2, o->resolved);
+    if (stmt_run(q) < 0)
+        log_warn("an event could not be taken back", "incident", log_int(o->id), "why", store_error(d->store));
+}
+
+static void send_one(struct delivery *d, struct outgoing *o, int64_t now)
+{
+    if (was_sent_unrecorded(d, o->id) && !o->resolved)
+        return;
+    int r = channel_event(d->mcp, buf_str(&o->event.content), o->event.meta, o->event.n_meta);
+    if (r >= 0) {
+        log_debug("pushed", "incident", log_int(o->id), "delivery", log_int(o->view.delivery));
+        return;
+    }
+    d->held_back_until = now + STORM_TICK_MS;
+    take_back(d, o);
+}
+
+// ---- a digest ----
+
+static int mark_digest(struct delivery *d, int64_t now, int64_t asked_before)
+{
+    // Everything undecided of the time before the session, or everything that is due.
+    struct stmt *q =
+        asked_before
+            ? store_sql(d->store, "UPDATE incident SET due_at = -1 WHERE id IN (SELECT id FROM incident WHERE state < 3 AND kind <> 1"
+                                  " AND asked_at < ?1 LIMIT ?2)")
+            : store_sql(d->store, "UPDATE incident SET due_at = -1 WHERE id IN (SELECT id FROM incident WHERE due_at <= ?1 AND due_at >= 0"
+                                  " LIMIT ?2)");
+    bind_int(q, 1, asked_before ? asked_before : now);
+    bind_int(q, 2, DIGEST_MAX);
+    return stmt_run(q);
+}
+
+static int record_digest(struct delivery *d, int64_t now, bool session_start)
+{
+    struct stmt *q = store_sql(d->store, "UPDATE incident SET deliveries = deliveries + 1, state = CASE WHEN state = 2 AND NOT ?1 THEN 2 ELSE 1 END,"
+                                         " delivery = CASE WHEN ?1 THEN 1 ELSE delivery + 1 END, pushed_at = ?2,"
+                                         " due_at = CASE WHEN delivery + 1 >= 3 AND NOT ?1 THEN NULL ELSE ?3 END WHERE due_at = -1");
+    bind_int(q, 1, session_start);
+    bind_int(q, 2, clock_wall_ms());
+    if (d->config->take_s > 0)
+        bind_int(q, 3, now + d->config->take_s * 1000);
+    return stmt_run(q);
+}
+
+// Folds what waits into one event. 0, or an error (then nothing happened).
+static int push_digest(struct delivery *d, int64_t now, int64_t asked_before)
+{
+    struct event event;
+    event_init(&event, d->config);
+    struct event_source from = source_of(d);
+    int r = store_begin(d->store);
+    if (r == 0)
+        r = mark_digest(d, now, asked_before);
+    bool any = r == 0 && store_changes(d->store) > 0;
+    int64_t room = budget_bytes_left(&d->budget, now) - 256;
+    if (r == 0 && any)
+        r = event_of_digest(&event, &from, asked_before ? "wait for a verdict" : "came faster than the push budget allows or still wait for a verdict",
+                            room > 512 ? (size_t)room : 512);
+    if (r == 0 && any)
+        r = record_digest(d, now, asked_before != 0);
+    if (r == 0)
+        r = store_commit(d->store);
+    else
+        store_rollback(d->store);
+    if (r == 0 && any) {
+        budget_spend(&d->budget, now, false, true, (int64_t)event_bytes(&event));
+        r = channel_event(d->mcp, buf_str(&event.content), event.meta, event.n_meta);
+        if (r >= 0)
+            r = 0;
+        else if (stmt_run(store_sql(d->store, "UPDATE incident SET due_at = 0 WHERE state = 1")) < 0)
+            log_warn("a digest could not be taken back", "why", store_error(d->store));
+    }
+    event_done(&event);
+    return r;
+}
+
+// ---- the tick ----
+
+static void remember_unrecorded(struct delivery *d, int64_t id)
+{
+    if (d->unrecorded.n >= UNRECORDED_MAX || id_set_add(&d->unrecorded, id) < 0)
+        log_warn("pushed but not recorded, may come twice", "incident", log_int(id));
+}
+
+// Pushes up to BATCH events that the budget allows; *ret_n is how many were due. Returns how many were held back, or an error.
+static int push_batch(struct delivery *d, int64_t now, int *ret_n)
+{
+    struct due due[BATCH];
+    struct outgoing out[BATCH];
+    int n = 0, prepared = 0, held_back = 0;
+    int r = read_due(d, now, due, BATCH, &n);
+    *ret_n = n;
+    if (r < 0 || n == 0)
+        return r;
+    r = store_begin(d->store);
+    bool writable = r == 0;
+    for (int i = 0; r == 0 && i < n; i++, prepared++) {
+        r = prepare(d, &due[i], now, &out[i]);
+        out[i].send = r > 0;
+        held_back += r == 0;
+        r = r > 0 ? 0 : r;
+    }
+    if (r == 0)
+        r = store_commit(d->store);
+    else if (writable)
+        store_rollback(d->store);
+    // A store that cannot be written (disk full) must not keep the alert from the session; a lock passes.
+    bool unrecorded = r < 0 && r != -EBUSY && prepared > 0;
+    for (int i = 0; i < prepared; i++) {
+        if (out[i].send && (r == 0 || unrecorded))
+            send_one(d, &out[i], now);
+        if (out[i].send && unrecorded)
+            remember_unrecorded(d, out[i].id);
+        outgoing_done(&out[i]);
+    }
+    if (r == 0)
+        id_set_truncate(&d->unrecorded, 0);
+    return r < 0 ? r : held_back;
+}
+
+static void push_due(struct delivery *d, int64_t now)
+{
+    if (now < d->held_back_until)
+        return;
+    int r = 0, n = BATCH;
+    for (int i = 0; r == 0 && n == BATCH && i < BATCHES_A_TICK && now >= d->held_back_until; i++)
+        r = push_batch(d, now, &n);
+    if (r > 0) { // no look at the queue at every alert of a storm
+        d->held_back_until = now + STORM_TICK_MS;
+        if (!d->over_budget_since)
+            d->over_budget_since = now;
+        if (now - d->over_budget_since >= DIGEST_GATHER_MS && budget_allows_digest(&d->budget, now))
+            r = push_digest(d, now, 0);
+    } else {
+        d->over_budget_since = 0;
+    }
+    if (r < 0 && r != -EBUSY) {
+        d->held_back_until = now + 5 * STORM_TICK_MS;
+        log_error("cannot push", "why", store_error(d->store));
+    }
+}
+
+// The first push: what waited before this session began, as one digest that counts as delivery 1.
+static void begin_session(struct delivery *d, int64_t now)
+{
+    int r = stmt_run(store_sql(d->store, "UPDATE incident SET tell_resolved = 0 WHERE tell_resolved = 1"));
+    if (r == 0)
+        r = push_digest(d, now, d->started_at);
+    if (r == 0)
+        d->phase = ATTACHED;
+}
+
+static void beat(struct delivery *d, int64_t now)
+{
+    if (now < d->beat_at)
+        return;
+    int r = lease_beat(d->store, LEASE);
+    d->beat_at = now + (r == -EBUSY ? TICK_MS : LEASE_BEAT_MS);
+    if (r == 1 && d->phase == WAITING_FOR_LEASE) {
+        d->phase = SETTLING;
+        d->held_back_until = 0;
+    }
+    if (r == 0 && d->phase != WAITING_FOR_LEASE) {
+        log_warn("another session took over the delivery: this one only serves tools");
+        d->phase = WAITING_FOR_LEASE;
+    }
+    if (r == 0)
+        d->started_at = clock_wall_ms(); // if it comes to us later, all that waits then goes into the digest
+}
+
+static void sweep(struct delivery *d, int64_t now)
+{
+    if (now < d->sweep_at)
+        return;
+    d->sweep_at = now + SWEEP_MS;
+    int r = store_begin(d->store);
+    if (r == 0)
+        r = incident_sweep(d->store, d->config, clock_wall_ms());
+    if (r >= 0)
+        r = store_commit(d->store);
+    else
+        store_rollback(d->store);
+    if (r < 0 && r != -EBUSY)
+        log_error("cannot close stale incidents", "why", store_error(d->store));
+    store_checkpoint(d->store);
+}
+
+static void tick(struct delivery *d)
+{
+    int64_t now = clock_boot_ms();
+    sweep(d, now);
+    if (d->phase == WAITING_FOR_SESSION)
+        return;
+    beat(d, now);
+    if (now < d->push_from)
+        return;
+    if (d->phase == SETTLING)
+        begin_session(d, now);
+    if (d->phase == ATTACHED)
+        push_due(d, now);
+}
+
+static void on_timer(uv_timer_t *t)
+{
+    tick(t->data);
+}
+
+void delivery_wake(struct delivery *d)
+{
+    if (d->phase == ATTACHED)
+        push_due(d, clock_boot_ms());
+    if (store_wal_pages(d->store) > 4000) // the timer's turn is too far away
+        store_checkpoint(d->store);
+}
+
+void delivery_session_ready(struct delivery *d)
+{
+    int64_t now = clock_boot_ms();
+    d->push_from = now + CHANNEL_FIRST_PUSH_MS;
+    d->phase = WAITING_FOR_LEASE;
+    tick(d);
+    // The first push has its own time; afterwards the timer has its rhythm.
+    uv_timer_start(&d->timer, on_timer, CHANNEL_FIRST_PUSH_MS, TICK_MS);
+}
+
+bool delivery_attached(const struct delivery *d)
+{
+    return d->phase == ATTACHED || d->phase == SETTLING;
+}
+
+int delivery_new(uv_loop_t *loop, struct store *s, const struct config *c, struct mcp_server *mcp, struct delivery **ret)
+{
+    struct delivery *d = calloc(1, sizeof *d);
+    if (!d)
+        return -ENOMEM;
+    d->store = s;
+    d->config = c;
+    d->mcp = mcp;
+    d->started_at = clock_wall_ms();
+    d->sweep_at = clock_boot_ms() + SWEEP_MS;
+    budget_init(&d->budget, c->events_per_min, c->event_bytes);
+    if (playbooks_load(c->playbooks, &d->playbooks) < 0) {
+        free(d);
+        return -ENOMEM;
+    }
+    uv_timer_init(loop, &d->timer);
+    d->timer.data = d;
+    uv_timer_start(&d->timer, on_timer, TICK_MS, TICK_MS);
+    *ret = d;
+    return 0;
+}
+
+static void on_closed(uv_handle_t *h)
+{
+    struct delivery *d = h->data;
+    playbooks_free(d->playbooks);
+    id_set_done(&d->unrecorded);
+    free(d);
+}
+
+void delivery_close(struct delivery *d)
+{
+    if (!d)
+        return;
+    if (d->phase != WAITING_FOR_SESSION)
+        lease_release(d->store, LEASE);
+    uv_close((uv_handle_t *)&d->timer, on_closed);
+}

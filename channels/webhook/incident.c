@@ -1,0 +1,430 @@
+#include "channels/webhook/incident.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "common/clock.h"
+
+// The sender's repeats are noted on the member only this often: each note is a write.
+#define MEMBER_NOTE_MS (3600 * 1000)
+#define OVERSIZED_QUIET_MS (3600 * 1000)
+#define SWEEP_MAX 500
+#define DAY_MS (24ll * 3600 * 1000)
+
+// An incident as far as the rules need to know it.
+struct row {
+    int64_t id, problem_id, status, state, verdict, severity, members, closed_at;
+};
+
+static const char select_member[] =
+    "SELECT i.id, i.problem_id, i.status, i.state, i.verdict, i.severity, i.members, i.closed_at,"
+    " a.id, a.status, a.last_at FROM alert a JOIN incident i ON i.id = a.incident_id"
+    " WHERE a.source = ? AND a.fingerprint = ? ORDER BY a.id DESC LIMIT 1";
+static const char select_firing[] =
+    "SELECT id, problem_id, status, state, verdict, severity, members, closed_at"
+    " FROM incident WHERE problem_id = ? AND status = 0 LIMIT 1";
+static const char select_latest[] =
+    "SELECT id, problem_id, status, state, verdict, severity, members, closed_at"
+    " FROM incident WHERE problem_id = ? AND kind <> 1 ORDER BY opened_at DESC, id DESC LIMIT 1";
+
+static void read_row(struct stmt *q, struct row *r)
+{
+    *r = (struct row){.id = col_int(q, 0),
+                      .problem_id = col_int(q, 1),
+                      .status = col_int(q, 2),
+                      .state = col_int(q, 3),
+                      .verdict = col_int(q, 4),
+                      .severity = col_int(q, 5),
+                      .members = col_int(q, 6),
+                      .closed_at = col_int(q, 7)};
+}
+
+// ---- problems ----
+
+static int problem_of(struct store *s, const struct alert *a, int64_t *ret_id)
+{
+    struct stmt *q = store_sql(s, "SELECT id FROM problem WHERE alertname = ? AND cluster = ?"
+                                  " AND namespace = ? AND service = ?");
+    bind_text(q, 1, a->alertname);
+    bind_text(q, 2, a->cluster);
+    bind_text(q, 3, a->namespace);
+    bind_text(q, 4, a->service);
+    int r = stmt_step(q);
+    if (r > 0)
+        *ret_id = col_int(q, 0);
+    stmt_reset(q);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    q = store_sql(s, "INSERT INTO problem(alertname, cluster, namespace, service) VALUES(?, ?, ?, ?)");
+    bind_text(q, 1, a->alertname);
+    bind_text(q, 2, a->cluster);
+    bind_text(q, 3, a->namespace);
+    bind_text(q, 4, a->service);
+    r = stmt_run(q);
+    if (r == 0)
+        *ret_id = store_last_id(s);
+    return r;
+}
+
+// ---- members ----
+
+static int member_insert(struct incident_intake *in, int64_t incident_id, const struct alert *a)
+{
+    struct stmt *q = store_sql(
+        in->store, "INSERT INTO alert(incident_id, source, fingerprint, status, labels, annotations,"
+                   " starts_at, ends_at, generator_url, first_at, last_at)"
+                   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, 0), nullif(?8, 0), ?9, ?10, ?10)");
+    bind_int(q, 1, incident_id);
+    bind_text(q, 2, a->source);
+    bind_text(q, 3, a->fingerprint);
+    bind_int(q, 4, a->firing ? STATUS_FIRING : STATUS_RESOLVED);
+    bind_text(q, 5, a->labels);
+    bind_text(q, 6, a->annotations);
+    bind_int(q, 7, a->starts_at);
+    bind_int(q, 8, a->ends_at);
+    bind_text(q, 9, a->generator_url);
+    bind_int(q, 10, in->now);
+    return stmt_run(q);
+}
+
+static int member_set(struct incident_intake *in, int64_t member_id, int status, int64_t ends_at)
+{
+    struct stmt *q = store_sql(
+        in->store, "UPDATE alert SET status = ?2, last_at = ?3, ends_at = nullif(?4, 0) WHERE id = ?1");
+    bind_int(q, 1, member_id);
+    bind_int(q, 2, status);
+    bind_int(q, 3, in->now);
+    bind_int(q, 4, ends_at);
+    return stmt_run(q);
+}
+
+// The member of this incident that the alert is, if it was in it before: 0 and its id, or 0 and no id.
+static int member_of(struct store *s, int64_t incident_id, const struct alert *a, int64_t *ret_id)
+{
+    struct stmt *q = store_sql(s, "SELECT id FROM alert WHERE source = ? AND fingerprint = ?"
+                                  " AND incident_id = ? ORDER BY id DESC LIMIT 1");
+    bind_text(q, 1, a->source);
+    bind_text(q, 2, a->fingerprint);
+    bind_int(q, 3, incident_id);
+    int r = stmt_step(q);
+    *ret_id = r > 0 ? col_int(q, 0) : 0;
+    stmt_reset(q);
+    return r < 0 ? r : 0;
+}
+
+// ---- incidents ----
+
+// Once a notification, however many alerts of it belong to the incident.
+static int note_named(struct incident_intake *in, int64_t id)
+{
+    int r = id_set_add(in->named, id);
+    if (r <= 0)
+        return r;
+    struct stmt *q = store_sql(in->store, "UPDATE incident SET notifications = notifications + 1,"
+                                          " last_seen_at = ?2, truncated = max(truncated, ?3) WHERE id = ?1");
+    bind_int(q, 1, id);
+    bind_int(q, 2, in->now);
+    bind_int(q, 3, in->truncated);
+    return stmt_run(q);
+}
+
+// The question is open (again): pushed as soon as the budget allows, as delivery 1.
+static int ask(struct incident_intake *in, int64_t id, const char *why)
+{
+    struct stmt *q = store_sql(in->store, "UPDATE incident SET state = 0, delivery = 0, due_at = 0, ask = ?2,"
+                                          " asked_at = ?3, tell_resolved = 0 WHERE id = ?1");
+    bind_int(q, 1, id);
+    bind_text(q, 2, why);
+    bind_int(q, 3, in->now);
+    return stmt_run(q);
+}
+
+static int set_firing(struct incident_intake *in, const struct row *i, int64_t severity, bool reopened)
+{
+    struct stmt *q = store_sql(
+        in->store, "UPDATE incident SET status = 0, closed_at = NULL, members = members + 1, severity = max(severity, ?2),"
+                   " flaps = flaps + ?3, tell_resolved = 0 WHERE id = ?1");
+    bind_int(q, 1, i->id);
+    bind_int(q, 2, severity);
+    bind_int(q, 3, reopened);
+    return stmt_run(q);
+}
+
+// Why the incident asks now that one more alert of it fires; NULL when that is no news.
+static const char *why_ask(const struct row *i, const struct alert *a, bool reopened, bool known, char *out, size_t size)
+{
+    bool decided = i->state == STATE_DECIDED;
+    if (decided && reopened && i->verdict != VERDICT_NOISE) {
+        snprintf(out, size, "fires again after the verdict %s", verdict_name(i->verdict));
+        return out;
+    }
+    if (decided && !reopened && !(known && i->verdict == VERDICT_NOISE)) {
+        snprintf(out, size, known ? "one of its alerts fires again after the verdict %s"
+                                  : "a new alert joined after the verdict %s",
+                 verdict_name(i->verdict));
+        return out;
+    }
+    if ((int64_t)a->severity > i->severity && i->state != STATE_NEW) {
+        snprintf(out, size, "severity rose to %s", severity_name(a->severity));
+        return out;
+    }
+    if (reopened && i->state == STATE_TAKEN)
+        return "fires again";
+    return NULL;
+}
+
+// One more alert fires in an incident that exists.
+static int fire_into(struct incident_intake *in, const struct row *i, const struct alert *a, int64_t member_id)
+{
+    bool reopened = i->status != STATUS_FIRING;
+    int r = member_id ? member_set(in, member_id, STATUS_FIRING, 0) : member_insert(in, i->id, a);
+    if (r == 0)
+        r = set_firing(in, i, (int64_t)a->severity, reopened);
+    char text[96];
+    const char *why = why_ask(i, a, reopened, member_id != 0, text, sizeof text);
+    if (r == 0 && why)
+        r = ask(in, i->id, why);
+    return r < 0 ? r : note_named(in, i->id);
+}
+
+static int open_new(struct incident_intake *in, int64_t problem_id, const struct alert *a, enum incident_kind kind)
+{
+    bool closed = kind == KIND_TEST; // a test closes itself
+    struct stmt *q = store_sql(
+        in->store, "INSERT INTO incident(problem_id, kind, environment, source, severity, status, text,"
+                   " opened_at, last_seen_at, closed_at, members, asked_at, due_at)"
+                   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, nullif(?9, 0), ?10, ?8, 0)");
+    bind_int(q, 1, problem_id);
+    bind_int(q, 2, kind);
+    bind_int(q, 3, config_is_prod(in->config, a->cluster));
+    bind_text(q, 4, a->source);
+    bind_int(q, 5, (int64_t)a->severity);
+    bind_int(q, 6, closed ? STATUS_RESOLVED : STATUS_FIRING);
+    bind_text(q, 7, a->text);
+    bind_int(q, 8, in->now);
+    bind_int(q, 9, closed ? in->now : 0);
+    bind_int(q, 10, closed ? 0 : 1);
+    int r = stmt_run(q);
+    if (r < 0)
+        return r;
+    int64_t id = store_last_id(in->store);
+    r = member_insert(in, id, a);
+    return r < 0 ? r : note_named(in, id);
+}
+
+static bool within_flap(const struct incident_intake *in, const struct row *i)
+{
+    // A clock that was set back makes the distance negative: still within.
+    return in->config->flap_s > 0 && in->now - i->closed_at <= in->config->flap_s * 1000;
+}
+
+// The alert is no member of an open incident: join the problem's open one, reopen its last one, or open a new one.
+static int fire_new(struct incident_intake *in, const struct alert *a, enum incident_kind kind)
+{
+    int64_t problem_id = 0, member_id = 0;
+    struct row i;
+    int r = problem_of(in->store, a, &problem_id);
+    if (r < 0)
+        return r;
+    struct stmt *q = store_sql(in->store, select_firing);
+    bind_int(q, 1, problem_id);
+    r = stmt_step(q);
+    if (r == 0 && in->config->flap_s > 0) {
+        q = store_sql(in->store, select_latest);
+        bind_int(q, 1, problem_id);
+        r = stmt_step(q);
+    }
+    if (r < 0)
+        return r;
+    if (r > 0)
+        read_row(q, &i);
+    stmt_reset(q);
+    if (r == 0 || (i.status != STATUS_FIRING && !within_flap(in, &i)))
+        return open_new(in, problem_id, a, kind);
+    r = member_of(in->store, i.id, a, &member_id);
+    return r < 0 ? r : fire_into(in, &i, a, member_id);
+}
+
+static int repeat(struct incident_intake *in, const struct row *i, int64_t member_id, int64_t member_last_at)
+{
+    int r = 0;
+    if (in->now - member_last_at > MEMBER_NOTE_MS || member_last_at > in->now)
+        r = member_set(in, member_id, STATUS_FIRING, 0);
+    return r < 0 ? r : note_named(in, i->id);
+}
+
+static bool tells_resolution(const struct row *i)
+{
+    if (i->state == STATE_DECIDED)
+        return i->verdict != VERDICT_NOISE;
+    return i->state == STATE_TAKEN;
+}
+
+static int resolve(struct incident_intake *in, const struct row *i, int64_t member_id, const struct alert *a)
+{
+    int r = member_set(in, member_id, STATUS_RESOLVED, a->ends_at ? a->ends_at : in->now);
+    bool last = i->members <= 1;
+    struct stmt *q = store_sql(in->store, "UPDATE incident SET members = members - 1, status = CASE WHEN ?2 THEN 1 ELSE status END,"
+                                          " closed_at = CASE WHEN ?2 THEN ?3 END, tell_resolved = ?4 WHERE id = ?1");
+    bind_int(q, 1, i->id);
+    bind_int(q, 2, last);
+    bind_int(q, 3, in->now);
+    bind_int(q, 4, last && tells_resolution(i));
+    if (r == 0)
+        r = stmt_run(q);
+    return r < 0 ? r : note_named(in, i->id);
+}
+
+static int feed_watchdog(struct incident_intake *in, const struct alert *a)
+{
+    if (!a->firing)
+        return 0;
+    struct stmt *q = store_sql(in->store, "INSERT INTO watchdog(cluster, seen_at) VALUES(?1, ?2)"
+                                          " ON CONFLICT(cluster) DO UPDATE SET seen_at = ?2");
+    bind_text(q, 1, a->cluster);
+    bind_int(q, 2, in->now);
+    return stmt_run(q);
+}
+
+static int open_test(struct incident_intake *in, const struct alert *a)
+{
+    int64_t problem_id = 0;
+    int r = problem_of(in->store, a, &problem_id);
+    return r < 0 ? r : open_new(in, problem_id, a, KIND_TEST);
+}
+
+static int take_real(struct incident_intake *in, const struct alert *a, enum incident_kind kind)
+{
+    struct row i;
+    struct stmt *q = store_sql(in->store, select_member);
+    bind_text(q, 1, a->source);
+    bind_text(q, 2, a->fingerprint);
+    int r = stmt_step(q);
+    if (r < 0)
+        return r;
+    int64_t member_id = 0, member_status = 0, member_last_at = 0;
+    if (r > 0) {
+        read_row(q, &i);
+        member_id = col_int(q, 8);
+        member_status = col_int(q, 9);
+        member_last_at = col_int(q, 10);
+    }
+    stmt_reset(q);
+    bool in_open = r > 0 && i.status == STATUS_FIRING;
+    bool fires = in_open && member_status == STATUS_FIRING;
+    if (!a->firing) // the end of something never seen firing opens nothing
+        return fires ? resolve(in, &i, member_id, a) : 0;
+    if (fires)
+        return repeat(in, &i, member_id, member_last_at);
+    return in_open ? fire_into(in, &i, a, member_id) : fire_new(in, a, kind);
+}
+
+int incident_take(struct incident_intake *in, const struct alert *a)
+{
+    if (a->test)
+        return open_test(in, a);
+    if (in->config->watchdog_alert[0] && strcmp(a->alertname, in->config->watchdog_alert) == 0)
+        return feed_watchdog(in, a);
+    return take_real(in, a, KIND_ALERT);
+}
+
+int incident_oversized(struct incident_intake *in, const char *sender, const char *peer, uint64_t bytes)
+{
+    char labels[512], annotations[256], text[256];
+    snprintf(text, sizeof text, "a notification of %" PRIu64 " bytes or more from %s is over the limit of %" PRId64
+             " bytes: its alerts are not known here", bytes, sender, in->config->max_body);
+    snprintf(labels, sizeof labels, "{\"alertname\":\"OversizedNotification\",\"sender\":\"%s\",\"peer\":\"%s\"}", sender, peer);
+    snprintf(annotations, sizeof annotations, "{\"summary\":\"%s\"}", text);
+    struct alert a = {.source = sender,
+                      .fingerprint = "oversized",
+                      .alertname = "oversized notification",
+                      .cluster = "",
+                      .namespace = "",
+                      .service = sender,
+                      .text = text,
+                      .generator_url = "",
+                      .labels = labels,
+                      .annotations = annotations,
+                      .severity = SEVERITY_ERROR,
+                      .firing = true,
+                      .starts_at = in->now};
+    return take_real(in, &a, KIND_OVERSIZED);
+}
+
+// ---- time ----
+
+static int close_silent(struct store *s, int64_t id, int status, int64_t now)
+{
+    struct stmt *q = store_sql(s, "UPDATE incident SET status = ?2, closed_at = ?3, members = 0 WHERE id = ?1");
+    bind_int(q, 1, id);
+    bind_int(q, 2, status);
+    bind_int(q, 3, now);
+    int r = stmt_run(q);
+    q = store_sql(s, "UPDATE alert SET status = ?2 WHERE incident_id = ?1 AND status = 0");
+    bind_int(q, 1, id);
+    bind_int(q, 2, status);
+    return r < 0 ? r : stmt_run(q);
+}
+
+static int sweep_before(struct store *s, int64_t before, bool oversized, int64_t now)
+{
+    int64_t ids[SWEEP_MAX];
+    int n = 0, r;
+    struct stmt *q = store_sql(s, "SELECT id FROM incident WHERE status = 0 AND last_seen_at < ? AND (kind = 2) = ?"
+                                  " ORDER BY last_seen_at LIMIT 500");
+    bind_int(q, 1, before);
+    bind_int(q, 2, oversized);
+    while ((r = stmt_step(q)) > 0 && n < SWEEP_MAX)
+        ids[n++] = col_int(q, 0);
+    stmt_reset(q);
+    for (int i = 0; r >= 0 && i < n; i++)
+        r = close_silent(s, ids[i], oversized ? STATUS_RESOLVED : STATUS_STALE, now);
+    return r < 0 ? r : n;
+}
+
+int incident_sweep(struct store *s, const struct config *c, int64_t now)
+{
+    int stale = 0, quiet = sweep_before(s, now - OVERSIZED_QUIET_MS, true, now);
+    if (quiet >= 0 && c->stale_days > 0)
+        stale = sweep_before(s, now - c->stale_days * DAY_MS, false, now);
+    return quiet < 0 || stale < 0 ? (quiet < 0 ? quiet : stale) : quiet + stale;
+}
+
+// ---- the agent ----
+
+int incident_taken(struct store *s, const struct config *c, int64_t id, int64_t now)
+{
+    struct stmt *q = store_sql(s, "UPDATE incident SET state = 2, taken_at = ?2, due_at = ?3 WHERE id = ?1 AND state < 2");
+    bind_int(q, 1, id);
+    bind_int(q, 2, now);
+    if (c->unattended_s > 0)
+        bind_int(q, 3, clock_boot_ms() + c->unattended_s * 1000);
+    return stmt_run(q);
+}
+
+int incident_decide(struct store *s, int64_t id, const struct verdict_note *note, int64_t now)
+{
+    struct stmt *q = store_sql(s, "UPDATE incident SET state = 3, verdict = ?2, decided_at = ?3, taken_at = coalesce(taken_at, ?3),"
+                                  " due_at = NULL, ask = NULL WHERE id = ?1");
+    bind_int(q, 1, id);
+    bind_int(q, 2, note->verdict);
+    bind_int(q, 3, now);
+    int r = stmt_run(q);
+    if (r == 0 && store_changes(s) == 0)
+        r = -ENOENT;
+    if (r < 0)
+        return r;
+    q = store_sql(s, "INSERT INTO verdict(incident_id, at, verdict, summary, root_cause, action, confidence, by)"
+                     " VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
+    bind_int(q, 1, id);
+    bind_int(q, 2, now);
+    bind_int(q, 3, note->verdict);
+    bind_text(q, 4, note->summary);
+    bind_text(q, 5, note->root_cause);
+    bind_text(q, 6, note->action);
+    if (note->confidence >= 0)
+        bind_real(q, 7, note->confidence);
+    bind_text(q, 8, note->by);
+    return stmt_run(q);
+}

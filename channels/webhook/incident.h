@@ -1,0 +1,40 @@
+#pragma once
+
+// What an alert does to the incidents (design.md, 3): it opens one, joins one, reopens one, closes one, or only shows that
+// it still fires. Runs inside a transaction of the caller and keeps nothing in memory, so that any process of this store may
+// take the next alert.
+
+#include "channels/webhook/alert.h"
+#include "channels/webhook/id_set.h"
+#include "channels/webhook/terms.h"
+#include "common/config.h"
+#include "common/store.h"
+
+struct incident_intake {
+    struct store *store;
+    const struct config *config;
+    int64_t now;          // wall ms
+    int64_t truncated;    // alerts that the sender cut from this notification
+    struct id_set *named; // incidents that this notification named so far
+};
+
+// Takes in one alert. 0, or a store error: then the transaction must be rolled back.
+int incident_take(struct incident_intake *in, const struct alert *a) MUST_CHECK;
+
+// A notification that was over the body cap: no retry will ever fit, so it becomes an incident of its own.
+int incident_oversized(struct incident_intake *in, const char *sender, const char *peer, uint64_t bytes) MUST_CHECK;
+
+// Closes what has been firing without a word from its sender for SRE_STALE_DAYS, as stale, and oversized notifications that did not
+// come again. In a transaction of the caller; at most 500 a call. Returns how many.
+int incident_sweep(struct store *s, const struct config *c, int64_t now) MUST_CHECK;
+
+// A tool call named the incident: it is taken. No effect on one that is decided or unknown.
+int incident_taken(struct store *s, const struct config *c, int64_t id, int64_t now) MUST_CHECK;
+
+struct verdict_note {
+    enum verdict verdict;
+    const char *summary, *root_cause, *action, *by; // borrowed; "" when absent
+    double confidence;                              // negative = not given
+};
+// Adds to the trail and decides. -ENOENT for an unknown id.
+int incident_decide(struct store *s, int64_t id, const struct verdict_note *note, int64_t now) MUST_CHECK;
