@@ -169,9 +169,9 @@ void group_commit_on_commit(struct group_commit *g, void (*fn)(void *data), void
     g->on_commit_data = data;
 }
 
-void group_commit_submit(struct group_commit *g, struct commit_job *job)
+void group_commit_submit(struct group_commit *g, struct commit_job *job, int64_t patience_ms)
 {
-    job->deadline = clock_boot_ms() + COMMIT_PATIENCE_MS;
+    job->deadline = clock_boot_ms() + patience_ms;
     queue_add(g, job);
     wake(g);
 }

@@ -10,8 +10,6 @@
 
 struct group_commit;
 
-#define COMMIT_PATIENCE_MS 700 // a job that could not be committed for so long ends with -EBUSY
-
 struct commit_job {
     // Inside a transaction. 0 = done, 1 = more to do: commit this part, call again with the next
     // group; <0 = this job fails. May be called again for the same part after a rollback, so it

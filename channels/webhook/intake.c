@@ -1,0 +1,518 @@
+#include "channels/webhook/intake.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "channels/webhook/auth.h"
+#include "channels/webhook/incident.h"
+#include "channels/webhook/notification.h"
+#include "common/clock.h"
+#include "common/json.h"
+#include "common/lease.h"
+#include "common/log.h"
+#include "common/text.h"
+
+#define ALERTS_A_PART 256 // of one notification in one transaction: nobody waits longer for the loop
+#define COMMIT_PATIENCE_MS 700
+#define MAX_REJECTED 100 // named in the answer
+#define MAX_ANSWER (16u << 20)
+#define SENDER_SIZE 64
+
+struct intake {
+    struct http_server *server;
+    struct store *store;
+    struct group_commit *commit;
+    const struct config *config;
+    struct intake_hooks hooks;
+};
+
+enum route { ROUTE_NONE, ROUTE_ALERTS, ROUTE_HEALTH, ROUTE_READY };
+
+struct notify_job;
+struct oversized_job;
+
+// What is known of a request under way; owned by the request (http_user) until it is answered or aborted.
+struct context {
+    char source[SENDER_SIZE]; // from the path, "" when it does not name one
+    bool signature_pending;   // the body decides whether the sender may
+    struct notify_job *job;   // once submitted
+    struct oversized_job *oversized;
+};
+
+// ---- answers ----
+
+static void answer(struct http_request *r, int status, struct str json, const char *headers)
+{
+    free(http_user(r));
+    http_set_user(r, NULL);
+    http_respond(r, status, "application/json", json, headers);
+}
+
+static void answer_error(struct http_request *r, int status, const char *why, const char *headers)
+{
+    struct buf json = BUF_INIT(4096);
+    struct jw w = JW(&json);
+    jw_object(&w);
+    jw_kstr(&w, "error", why);
+    jw_object_end(&w);
+    log_warn("request refused", "status", log_int(status), "why", why, "peer", http_peer(r));
+    answer(r, status, buf_str(&json), headers);
+    buf_done(&json);
+}
+
+static const char *why_not_committed(const struct intake *in, int error)
+{
+    switch (error) {
+    case -EBUSY:
+        return "the store is locked by another process, send it again";
+    case -ENOSPC:
+        return "the disk is full, send it again";
+    case -EROFS:
+        return "the store is not writable, send it again";
+    case -ECANCELED:
+        return "shutting down, send it again";
+    default:
+        log_error("cannot commit", "why", store_error(in->store));
+        return "the store cannot commit, send it again";
+    }
+}
+
+// ---- who sends ----
+
+// A name fit for a key: what else a path or User-Agent may hold is dropped.
+static void clean_name(struct str raw, char out[SENDER_SIZE])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < raw.n && n < SENDER_SIZE - 1; i++) {
+        char c = raw.p[i];
+        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-_.", c);
+        if (c && good)
+            out[n++] = c;
+    }
+    out[n] = '\0';
+}
+
+static void sender_of(const struct http_request *r, const struct context *c, char out[SENDER_SIZE])
+{
+    struct str agent = http_header(r, "User-Agent");
+    const char *slash = agent.p ? memchr(agent.p, '/', agent.n) : NULL;
+    if (slash)
+        agent.n = (size_t)(slash - agent.p);
+    if (c->source[0])
+        clean_name(str_of(c->source), out);
+    else
+        clean_name(agent, out);
+    if (!out[0])
+        memcpy(out, "unknown", sizeof "unknown");
+}
+
+// ---- a notification ----
+
+struct notify_job {
+    struct commit_job job;
+    struct intake *intake;
+    struct http_request *request; // NULL once the peer went away
+    struct notification notification;
+    struct notification part; // as it was before the part at hand: a rollback goes back to it
+    struct id_set named;
+    size_t named_before;
+    int64_t accepted, accepted_before;
+    struct buf rejected; // JSON objects, comma-separated
+    size_t rejected_before;
+    int n_rejected, n_rejected_before;
+    bool part_open;
+};
+
+static void job_free(struct notify_job *j)
+{
+    id_set_done(&j->named);
+    buf_done(&j->rejected);
+    notification_done(&j->notification);
+    free(j);
+}
+
+static void reject(struct notify_job *j, const char *why)
+{
+    if (++j->n_rejected > MAX_REJECTED)
+        return;
+    struct jw w = JW(&j->rejected);
+    if (j->rejected.len)
+        buf_addc(&j->rejected, ',');
+    jw_object(&w);
+    jw_kint(&w, "index", notification_index(&j->notification));
+    jw_kstr(&w, "error", why);
+    jw_object_end(&w);
+}
+
+static void begin_part(struct notify_job *j)
+{
+    if (j->part_open) { // the last try was rolled back
+        notification_rewind(&j->notification, &j->part);
+        id_set_truncate(&j->named, j->named_before);
+        buf_truncate(&j->rejected, j->rejected_before);
+        j->accepted = j->accepted_before;
+        j->n_rejected = j->n_rejected_before;
+    }
+    notification_mark(&j->notification, &j->part);
+    j->named_before = j->named.n;
+    j->rejected_before = j->rejected.len;
+    j->accepted_before = j->accepted;
+    j->n_rejected_before = j->n_rejected;
+    j->part_open = true;
+}
+
+static int notify_apply(struct commit_job *job, struct store *s)
+{
+    struct notify_job *j = CONTAINER_OF(job, struct notify_job, job);
+    if (!j->request) // nobody waits for the answer: it was never promised
+        return 0;
+    begin_part(j);
+    struct incident_intake in = {.store = s,
+                                 .config = j->intake->config,
+                                 .now = clock_wall_ms(),
+                                 .truncated = notification_truncated(&j->notification),
+                                 .named = &j->named};
+    for (int i = 0; i < ALERTS_A_PART; i++) {
+        const struct alert *a;
+        const char *why = NULL;
+        int r = notification_next(&j->notification, in.now, &a, &why);
+        if (r == 0)
+            return 0;
+        if (r == -EINVAL) {
+            reject(j, why);
+            continue;
+        }
+        if (r > 0)
+            r = incident_take(&in, a);
+        if (r < 0)
+            return r;
+        j->accepted++;
+    }
+    return 1;
+}
+
+static void answer_accepted(struct notify_job *j)
+{
+    struct buf json = BUF_INIT(MAX_ANSWER);
+    struct jw w = JW(&json);
+    jw_object(&w);
+    jw_kint(&w, "accepted", j->accepted);
+    jw_key(&w, "incidents");
+    jw_array(&w);
+    for (size_t i = 0; i < j->named.n; i++)
+        jw_int(&w, j->named.ids[i]);
+    jw_array_end(&w);
+    if (j->n_rejected) {
+        jw_key(&w, "rejected");
+        jw_array(&w);
+        jw_raw(&w, buf_str(&j->rejected));
+        jw_array_end(&w);
+    }
+    jw_object_end(&w);
+    log_debug("accepted", "alerts", log_int(j->accepted), "rejected", j->n_rejected ? log_int(j->n_rejected) : NULL);
+    answer(j->request, 200, buf_str(&json), NULL);
+    buf_done(&json);
+}
+
+static void answer_all_rejected(struct notify_job *j)
+{
+    struct buf json = BUF_INIT(MAX_ANSWER);
+    struct jw w = JW(&json);
+    jw_object(&w);
+    jw_kstr(&w, "error", "no alert of it can be read");
+    jw_key(&w, "rejected");
+    jw_array(&w);
+    jw_raw(&w, buf_str(&j->rejected));
+    jw_array_end(&w);
+    jw_object_end(&w);
+    log_warn("request refused", "status", "400", "why", "no alert of it can be read", "peer", http_peer(j->request));
+    answer(j->request, 400, buf_str(&json), NULL);
+    buf_done(&json);
+}
+
+static void notify_done(struct commit_job *job, int error)
+{
+    struct notify_job *j = CONTAINER_OF(job, struct notify_job, job);
+    if (j->request && error < 0)
+        answer_error(j->request, 503, why_not_committed(j->intake, error), NULL);
+    else if (j->request && j->accepted == 0 && j->n_rejected)
+        answer_all_rejected(j);
+    else if (j->request)
+        answer_accepted(j);
+    job_free(j);
+}
+
+static void submit_notification(struct intake *in, struct http_request *r, struct context *c)
+{
+    struct notify_job *j = calloc(1, sizeof *j);
+    const char *why = NULL;
+    if (!j) {
+        answer_error(r, 503, "out of memory, send it again", NULL);
+        return;
+    }
+    struct notification_hints hints = {.source = c->source, .user_agent = http_header(r, "User-Agent")};
+    j->job = (struct commit_job){.apply = notify_apply, .done = notify_done};
+    j->rejected = BUF_INIT(MAX_REJECTED * 512);
+    j->intake = in;
+    int e = notification_open(&j->notification, http_body(r), &hints, &why);
+    if (e < 0) {
+        answer_error(r, e == -ENOMEM ? 503 : 400, e == -ENOMEM ? "out of memory, send it again" : why, NULL);
+        job_free(j);
+        return;
+    }
+    j->request = r;
+    c->job = j;
+    group_commit_submit(in->commit, &j->job, COMMIT_PATIENCE_MS);
+}
+
+// ---- an oversized one ----
+
+struct oversized_job {
+    struct commit_job job;
+    struct intake *intake;
+    struct http_request *request; // NULL once the peer went away
+    struct id_set named;
+    char sender[SENDER_SIZE], peer[64];
+    uint64_t bytes;
+};
+
+static int oversized_apply(struct commit_job *job, struct store *s)
+{
+    struct oversized_job *j = CONTAINER_OF(job, struct oversized_job, job);
+    struct incident_intake in = {
+        .store = s, .config = j->intake->config, .now = clock_wall_ms(), .named = &j->named};
+    id_set_truncate(&j->named, 0);
+    return incident_oversized(&in, j->sender, j->peer, j->bytes);
+}
+
+static void oversized_done(struct commit_job *job, int error)
+{
+    struct oversized_job *j = CONTAINER_OF(job, struct oversized_job, job);
+    char why[96];
+    snprintf(why, sizeof why, "the body is over the limit of %" PRId64 " bytes (WEBHOOK_MAX_BODY)", j->intake->config->max_body);
+    if (j->request && error < 0)
+        answer_error(j->request, 503, why_not_committed(j->intake, error), NULL);
+    else if (j->request)
+        answer_error(j->request, 413, why, NULL);
+    id_set_done(&j->named);
+    free(j);
+}
+
+static void on_too_large(struct http_request *r, uint64_t bytes, void *data)
+{
+    struct intake *in = data;
+    struct context *c = http_user(r);
+    struct oversized_job *j = c && !c->signature_pending ? calloc(1, sizeof *j) : NULL;
+    if (!j) { // not known to be from one of ours: it may not make incidents
+        answer_error(r, 413, "the body is over the limit", NULL);
+        return;
+    }
+    j->job = (struct commit_job){.apply = oversized_apply, .done = oversized_done};
+    j->intake = in;
+    j->request = r;
+    j->bytes = bytes;
+    sender_of(r, c, j->sender);
+    snprintf(j->peer, sizeof j->peer, "%s", http_peer(r));
+    c->oversized = j;
+    group_commit_submit(in->commit, &j->job, COMMIT_PATIENCE_MS);
+}
+
+// ---- routes ----
+
+static bool starts_with(struct str s, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return s.n >= n && memcmp(s.p, prefix, n) == 0;
+}
+
+static enum route route_of(struct str path, char source[SENDER_SIZE])
+{
+    source[0] = '\0';
+    if (str_is(path, "/") || str_is(path, "/webhook") || str_is(path, "/webhook/"))
+        return ROUTE_ALERTS;
+    if (str_is(path, "/api/v2/alerts")) {
+        memcpy(source, "prometheus", sizeof "prometheus");
+        return ROUTE_ALERTS;
+    }
+    if (starts_with(path, "/webhook/")) {
+        struct str name = {path.p + 9, path.n - 9};
+        clean_name(name, source);
+        return name.n == strlen(source) ? ROUTE_ALERTS : ROUTE_NONE;
+    }
+    if (str_is(path, "/healthz"))
+        return ROUTE_HEALTH;
+    return str_is(path, "/readyz") ? ROUTE_READY : ROUTE_NONE;
+}
+
+static void get_ready(const struct intake *in, struct http_request *r)
+{
+    // Writable: a transaction can begin and end.
+    int e = store_begin(in->store);
+    if (e == 0)
+        e = store_commit(in->store);
+    if (e < 0)
+        answer(r, 503, str_of("{\"status\":\"the store is not writable\"}"), NULL);
+    else if (!in->hooks.session_ready(in->hooks.data))
+        answer(r, 503, str_of("{\"status\":\"no session attached and no standby\"}"), NULL);
+    else
+        answer(r, 200, str_of("{\"status\":\"ready\"}"), NULL);
+}
+
+static bool is_json_type(struct str type)
+{
+    const char *semicolon = type.p ? memchr(type.p, ';', type.n) : NULL;
+    if (semicolon)
+        type.n = (size_t)(semicolon - type.p);
+    while (type.n && type.p[type.n - 1] == ' ')
+        type.n--;
+    if (!type.n || text_equal_nocase(type, "application/json") || text_equal_nocase(type, "text/json"))
+        return true;
+    return type.n > 5 && text_equal_nocase((struct str){type.p + type.n - 5, 5}, "+json");
+}
+
+static struct auth_headers auth_headers_of(const struct http_request *r)
+{
+    return (struct auth_headers){.authorization = http_header(r, "Authorization"),
+                                 .signature = http_header(r, "X-Grafana-Alerting-Signature"),
+                                 .timestamp = http_header(r, "X-Grafana-Alerting-Timestamp")};
+}
+
+// Refuses by the headers of a POST, or lets the body come: 1 answered, 0 go on.
+static int check_post(const struct intake *in, struct http_request *r, const char *source)
+{
+    struct auth_headers h = auth_headers_of(r);
+    enum auth_result auth = auth_headers_check(&h, in->config->token, in->config->hmac_secret);
+    struct str encoding = http_header(r, "Content-Encoding");
+    if (auth == AUTH_FAILED) {
+        answer_error(r, 401, "the token or signature is missing or wrong", "WWW-Authenticate: Bearer\r\n");
+        return 1;
+    }
+    if (!http_has_length(r)) {
+        answer_error(r, 411, "Content-Length or chunked encoding is required", NULL);
+        return 1;
+    }
+    if (!is_json_type(http_header(r, "Content-Type"))) {
+        answer_error(r, 415, "Content-Type: expected application/json", NULL);
+        return 1;
+    }
+    if (encoding.n && !text_equal_nocase(encoding, "identity")) {
+        answer_error(r, 415, "Content-Encoding: expected none", NULL);
+        return 1;
+    }
+    struct context *c = calloc(1, sizeof *c);
+    if (!c) {
+        answer_error(r, 503, "out of memory, send it again", NULL);
+        return 1;
+    }
+    snprintf(c->source, sizeof c->source, "%s", source);
+    c->signature_pending = auth == AUTH_NEEDS_BODY;
+    http_set_user(r, c);
+    return 0;
+}
+
+static int on_headers(struct http_request *r, void *data)
+{
+    struct intake *in = data;
+    char source[SENDER_SIZE];
+    struct str method = http_method(r);
+    enum route route = route_of(http_path(r), source);
+    bool get = str_is(method, "GET") || str_is(method, "HEAD");
+    bool post = str_is(method, "POST") || str_is(method, "PUT");
+    if (route == ROUTE_ALERTS && post)
+        return check_post(in, r, source);
+    if (route == ROUTE_NONE)
+        answer_error(r, 404, "no such path: alerts go to /, /webhook or /webhook/SOURCE", NULL);
+    else if (route == ROUTE_ALERTS)
+        answer_error(r, 405, "alerts are sent with POST or PUT", "Allow: POST, PUT\r\n");
+    else if (!get)
+        answer_error(r, 405, "this path is read with GET", "Allow: GET, HEAD\r\n");
+    else if (route == ROUTE_HEALTH)
+        answer(r, 200, str_of("{\"status\":\"ok\"}"), NULL);
+    else
+        get_ready(in, r);
+    return 1;
+}
+
+static void on_request(struct http_request *r, void *data)
+{
+    struct intake *in = data;
+    struct context *c = http_user(r);
+    struct auth_headers h = auth_headers_of(r);
+    if (c->signature_pending && !auth_signature(&h, in->config->hmac_secret, http_body(r), clock_wall_ms() / 1000))
+        answer_error(r, 401, "the signature is wrong or its timestamp too old", NULL);
+    else if (!http_body(r).n)
+        answer_error(r, 400, "the body is empty: expected a JSON notification", NULL);
+    else
+        submit_notification(in, r, c);
+}
+
+static void on_abort(struct http_request *r, void *data)
+{
+    (void)data;
+    struct context *c = http_user(r);
+    if (c && c->job)
+        c->job->request = NULL;
+    if (c && c->oversized)
+        c->oversized->request = NULL;
+    free(c);
+}
+
+static const struct http_handler handler = {
+    .on_headers = on_headers, .on_request = on_request, .on_too_large = on_too_large, .on_abort = on_abort};
+
+// ---- listening ----
+
+// Only processes of the same store may share the port: with any other, half of the alerts would go astray.
+static int listen_on(uv_loop_t *loop, struct intake *in, const struct http_limits *limits, struct buf *why)
+{
+    const char *address = in->config->listen;
+    int shared = listener_shared(in->store, address);
+    int r = shared < 0 ? shared : http_server_start(loop, address, shared > 0, limits, &handler, in, &in->server);
+    if (r == -EADDRINUSE)
+        buf_addf(why, "%s is taken by another program: end it, or set WEBHOOK_LISTEN", address);
+    else if (r == -EACCES)
+        buf_addf(why, "%s: this user may not listen there, set WEBHOOK_LISTEN", address);
+    else if (r < 0)
+        buf_addf(why, "cannot listen on %s: %s", address, shared < 0 ? store_error(in->store) : strerror(-r));
+    return r;
+}
+
+int intake_start(uv_loop_t *loop, struct store *s, struct group_commit *commit, const struct config *c, struct intake_hooks hooks,
+                 struct intake **ret_intake, struct buf *ret_why)
+{
+    if (!http_address_is_loopback(c->listen) && !c->token[0] && !c->hmac_secret[0]) {
+        buf_addf(ret_why, "WEBHOOK_LISTEN is %s, beyond loopback: set WEBHOOK_TOKEN (or WEBHOOK_HMAC_SECRET) first", c->listen);
+        return -EACCES;
+    }
+    struct intake *in = calloc(1, sizeof *in);
+    if (!in)
+        return -ENOMEM;
+    *in = (struct intake){.store = s, .commit = commit, .config = c, .hooks = hooks};
+    struct http_limits limits = http_default_limits;
+    limits.max_body = (size_t)c->max_body;
+    int r = listen_on(loop, in, &limits, ret_why);
+    if (r < 0) {
+        free(in);
+        return r;
+    }
+    *ret_intake = in;
+    return 0;
+}
+
+const char *intake_address(const struct intake *in)
+{
+    return http_server_address(in->server);
+}
+
+static void on_closed(void *data)
+{
+    free(data);
+}
+
+void intake_stop(struct intake *in, unsigned grace_ms)
+{
+    if (in)
+        http_server_stop(in->server, grace_ms, on_closed, in);
+}

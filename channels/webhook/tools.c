@@ -1,0 +1,324 @@
+#include "channels/webhook/tools.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "channels/webhook/alert.h"
+#include "channels/webhook/incident.h"
+#include "channels/webhook/incident_json.h"
+#include "channels/webhook/listing.h"
+#include "channels/webhook/trail.h"
+#include "common/clock.h"
+#include "common/redact.h"
+#include "common/text.h"
+
+#define MAX_TEXT (16 * 1024)
+#define MAX_JSON (64 * 1024) // the layer below refuses what is over its own cap
+#define MAX_ALERTS_JSON (28 * 1024)
+#define MAX_IDS 100
+#define MAX_NOTE 4000
+#define TOOL_PATIENCE_MS 5000
+
+// ---- taking ----
+
+struct take_job {
+    struct commit_job job;
+    const struct config *config;
+    int64_t id;
+    const char *tool; // of the tool table
+};
+
+static int take_apply(struct commit_job *job, struct store *s)
+{
+    struct take_job *t = CONTAINER_OF(job, struct take_job, job);
+    int r = incident_taken(s, t->config, t->id, clock_wall_ms());
+    if (r == 0 && store_changes(s) > 0)
+        r = trail_add(s, t->id, "agent", "taken", t->tool, clock_wall_ms());
+    return r;
+}
+
+static void take_done(struct commit_job *job, int error)
+{
+    (void)error; // it then counts as not taken and comes again
+    free(CONTAINER_OF(job, struct take_job, job));
+}
+
+static void take(struct webhook_tools *t, int64_t id, const char *tool)
+{
+    struct take_job *job = calloc(1, sizeof *job);
+    if (!job)
+        return;
+    *job = (struct take_job){.job = {.apply = take_apply, .done = take_done}, .config = t->config, .id = id, .tool = tool};
+    group_commit_submit(t->commit, &job->job, TOOL_PATIENCE_MS);
+}
+
+static void fail_call(struct mcp_call *call, const struct webhook_tools *t, int error)
+{
+    mcp_call_error(call, "the store cannot be read: %s", error == -ENOMEM ? "out of memory" : store_error(t->store));
+}
+
+// ---- get_incident ----
+
+static void get_incident(struct mcp_call *call, const cJSON *args, void *data)
+{
+    struct webhook_tools *t = data;
+    int64_t id = json_int(args, "incident_id", 0);
+    struct incident_view v = {0};
+    struct buf json = BUF_INIT(MAX_JSON), text = BUF_INIT(MAX_TEXT);
+    int r = incident_view_load(t->store, id, &v);
+    if (r == 0) {
+        struct jw w = JW(&json);
+        r = incident_json(&w, t->store, &v, true, MAX_ALERTS_JSON);
+        listing_line(&v, clock_wall_ms(), &text);
+    }
+    if (r == -ENOENT) {
+        mcp_call_error(call, "incident_id: there is no incident %lld", (long long)id);
+    } else if (r < 0) {
+        fail_call(call, t, r);
+    } else {
+        // Clients that show the text alone get the whole, too.
+        buf_addc(&text, '\n');
+        buf_done(&text);
+        mcp_call_finish(call, buf_str(&json), buf_str(&json));
+        take(t, id, "get_incident");
+    }
+    incident_view_done(&v);
+    buf_done(&json);
+    buf_done(&text);
+}
+
+// ---- list_incidents ----
+
+static int list_one(const struct webhook_tools *t, int64_t id, struct jw *w, struct buf *text)
+{
+    struct incident_view v;
+    int r = incident_view_load(t->store, id, &v);
+    if (r < 0)
+        return r;
+    jw_object(w);
+    r = incident_json_scalars(w, t->store, &v);
+    jw_object_end(w);
+    listing_line(&v, clock_wall_ms(), text);
+    buf_addc(text, '\n');
+    incident_view_done(&v);
+    return r;
+}
+
+static int list_all(const struct webhook_tools *t, const struct listing *l, struct buf *json, struct buf *text)
+{
+    int64_t ids[LISTING_MAX], total = 0;
+    int n = 0, shown = 0;
+    bool more = false;
+    int r = listing_count(t->store, l, &total);
+    if (r == 0)
+        r = listing_ids(t->store, l, ids, &n, &more);
+    struct jw w = JW(json);
+    jw_object(&w);
+    jw_key(&w, "incidents");
+    jw_array(&w);
+    // A page ends early rather than grow beyond what a result may be.
+    for (; r == 0 && shown < n && json->len + text->len < MCP_MAX_RESULT / 2 - 2048; shown++)
+        r = list_one(t, ids[shown], &w, text);
+    jw_array_end(&w);
+    jw_kint(&w, "total", total);
+    if (shown && (more || shown < n)) {
+        char cursor[24];
+        snprintf(cursor, sizeof cursor, "%lld", (long long)ids[shown - 1]);
+        jw_kstr(&w, "next_cursor", cursor);
+        buf_addf(text, "%lld in all; next page: cursor \"%s\"\n", (long long)total, cursor);
+    } else {
+        jw_kstr(&w, "next_cursor", NULL);
+        buf_addf(text, "%lld in all\n", (long long)total);
+    }
+    jw_object_end(&w);
+    return r < 0 ? r : json->error ? json->error : text->error;
+}
+
+static int parse_cursor(const char *text, int64_t *ret_before)
+{
+    char *end;
+    errno = 0;
+    long long v = strtoll(text, &end, 10);
+    if (errno || *end || end == text || v <= 0)
+        return -EINVAL;
+    *ret_before = v;
+    return 0;
+}
+
+static void list_incidents(struct mcp_call *call, const cJSON *args, void *data)
+{
+    struct webhook_tools *t = data;
+    struct listing l = {.severity = -1, .cluster = json_str(args, "cluster"), .limit = (int)json_int(args, "limit", 20)};
+    const char *state = json_str(args, "state"), *severity = json_str(args, "severity"), *cursor = json_str(args, "cursor");
+    struct buf json = BUF_INIT(MAX_JSON), text = BUF_INIT(MAX_JSON);
+    if (state && listing_state_named(state, &l.state) < 0)
+        l.state = LIST_UNDECIDED; // cannot be: the schema has the words
+    if (severity)
+        l.severity = (int64_t)severity_named(severity);
+    l.tests = l.state == LIST_ALL;
+    if (cursor && parse_cursor(cursor, &l.before) < 0) {
+        mcp_call_error(call, "cursor: use the next_cursor of the page before");
+        return;
+    }
+    int r = list_all(t, &l, &json, &text);
+    if (r < 0)
+        fail_call(call, t, r);
+    else
+        mcp_call_finish(call, buf_str(&text), buf_str(&json));
+    buf_done(&json);
+    buf_done(&text);
+}
+
+// ---- log_incident ----
+
+struct log_job {
+    struct commit_job job;
+    struct mcp_call *call;
+    int64_t ids[MAX_IDS];
+    int n;
+    int64_t unknown; // the first id that does not exist
+    struct verdict_note note;
+    struct buf strings; // owns what note points to
+};
+
+static const char *keep_text(struct log_job *l, const char *text)
+{
+    struct buf masked = BUF_INIT(4 * MAX_NOTE);
+    size_t at = l->strings.len;
+    if (redact(&masked, str_of(text ? text : "")) < 0)
+        buf_clear(&masked);
+    text_clean(&l->strings, buf_str(&masked), MAX_NOTE, 0);
+    buf_addc(&l->strings, '\0');
+    buf_done(&masked);
+    return l->strings.error ? "" : l->strings.data + at;
+}
+
+static int log_apply(struct commit_job *job, struct store *s)
+{
+    struct log_job *l = CONTAINER_OF(job, struct log_job, job);
+    int64_t now = clock_wall_ms();
+    for (int i = 0; i < l->n; i++) {
+        int r = incident_decide(s, l->ids[i], &l->note, now);
+        if (r == -ENOENT)
+            l->unknown = l->ids[i];
+        if (r == 0)
+            r = trail_add(s, l->ids[i], l->note.by, "verdict", verdict_name(l->note.verdict), now);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static void log_answer(struct log_job *l)
+{
+    struct buf json = BUF_INIT(MAX_JSON), text = BUF_INIT(MAX_TEXT);
+    struct jw w = JW(&json);
+    jw_object(&w);
+    jw_kstr(&w, "verdict", verdict_name(l->note.verdict));
+    jw_key(&w, "incident_ids");
+    jw_array(&w);
+    buf_addf(&text, "logged %s for", verdict_name(l->note.verdict));
+    for (int i = 0; i < l->n; i++) {
+        jw_int(&w, l->ids[i]);
+        buf_addf(&text, "%s #%lld", i ? "," : "", (long long)l->ids[i]);
+    }
+    jw_array_end(&w);
+    jw_object_end(&w);
+    mcp_call_finish(l->call, buf_str(&text), buf_str(&json));
+    buf_done(&json);
+    buf_done(&text);
+}
+
+static void log_done(struct commit_job *job, int error)
+{
+    struct log_job *l = CONTAINER_OF(job, struct log_job, job);
+    if (error == 0)
+        log_answer(l);
+    else if (error == -ENOENT)
+        mcp_call_error(l->call, "incident_ids: there is no incident %lld; nothing was logged", (long long)l->unknown);
+    else
+        mcp_call_error(l->call, "nothing was logged, call again: the store could not commit (%s)",
+                       error == -ENOSPC ? "disk full" : error == -EBUSY ? "locked by another process" : "see the log");
+    buf_done(&l->strings);
+    free(l);
+}
+
+static void log_incident(struct mcp_call *call, const cJSON *args, void *data)
+{
+    struct webhook_tools *t = data;
+    struct log_job *l = calloc(1, sizeof *l);
+    if (!l) {
+        mcp_call_error(call, "out of memory");
+        return;
+    }
+    l->job = (struct commit_job){.apply = log_apply, .done = log_done};
+    l->call = call;
+    l->strings = BUF_INIT(4 * (MAX_NOTE + 128));
+    const cJSON *id;
+    cJSON_ArrayForEach(id, json_arr(args, "incident_ids"))
+    {
+        if (l->n < MAX_IDS)
+            l->ids[l->n++] = (int64_t)id->valuedouble;
+    }
+    const cJSON *confidence = json_get(args, "confidence");
+    if (buf_reserve(&l->strings, 3 * (MAX_NOTE + 64)) < 0) { // pointers into it are kept
+        mcp_call_error(call, "out of memory");
+        free(l);
+        return;
+    }
+    l->note = (struct verdict_note){.verdict = verdict_named(json_str(args, "verdict")),
+                                    .by = "agent",
+                                    .confidence = confidence ? confidence->valuedouble : -1};
+    l->note.summary = keep_text(l, json_str(args, "summary"));
+    l->note.root_cause = keep_text(l, json_str(args, "root_cause"));
+    l->note.action = keep_text(l, json_str(args, "action"));
+    group_commit_submit(t->commit, &l->job, TOOL_PATIENCE_MS);
+}
+
+// ---- the table ----
+
+static const struct mcp_param log_incident_params[] = {
+    {.name = "incident_ids", .description = "the incidents that this verdict is for", .type = MCP_INTEGERS, .required = true, .min = 1, .max = 9007199254740991.0, .max_items = MAX_IDS},
+    {.name = "verdict", .description = "noise: nothing was wrong; auto_fixed: a safe action mended it; escalated: a person was told; real: a true problem, handled; unsure: cannot tell (escalate)", .type = MCP_STRING, .required = true, .one_of = verdict_names},
+    {.name = "summary", .description = "one sentence: what it was", .type = MCP_STRING, .required = true, .min = 1, .max = MAX_NOTE},
+    {.name = "root_cause", .description = "why it happened", .type = MCP_STRING, .max = MAX_NOTE},
+    {.name = "action", .description = "what was done", .type = MCP_STRING, .max = MAX_NOTE},
+    {.name = "confidence", .description = "0 to 1", .type = MCP_NUMBER, .min = 0, .max = 1},
+};
+
+static const struct mcp_param get_incident_params[] = {
+    {.name = "incident_id", .description = "its number", .type = MCP_INTEGER, .required = true, .min = 1, .max = 9007199254740991.0},
+};
+
+static const struct mcp_param list_incidents_params[] = {
+    {.name = "state", .description = "undecided (default): waits for a verdict; open: firing now; all", .type = MCP_STRING, .one_of = listing_states},
+    {.name = "severity", .description = "only this one", .type = MCP_STRING, .one_of = severity_names},
+    {.name = "cluster", .description = "only this one, its exact name", .type = MCP_STRING, .max = 512},
+    {.name = "limit", .description = "incidents a page, default 20", .type = MCP_INTEGER, .min = 1, .max = LISTING_MAX},
+    {.name = "cursor", .description = "next_cursor of the page before", .type = MCP_STRING, .max = 64},
+};
+
+#define PARAMS(p) .params = p, .n_params = ARRAY_LEN(p)
+
+const struct mcp_tool webhook_tool_table[] = {
+    {.name = "log_incident",
+     .title = "Log a verdict",
+     .description = "Record the verdict on one or many incidents. Every incident needs one; until then it comes again. "
+                    "Logging again adds to the trail, the last verdict counts.",
+     PARAMS(log_incident_params),
+     .flags = MCP_ALWAYS_LOAD,
+     .call = log_incident},
+    {.name = "get_incident",
+     .title = "One incident, whole",
+     .description = "Everything about one incident: its alerts with labels and annotations, verdicts, timeline. Marks it as taken.",
+     PARAMS(get_incident_params),
+     .flags = MCP_READ_ONLY | MCP_IDEMPOTENT,
+     .call = get_incident},
+    {.name = "list_incidents",
+     .title = "List incidents",
+     .description = "Incidents, newest first, page by page; by default those that wait for a verdict.",
+     PARAMS(list_incidents_params),
+     .flags = MCP_READ_ONLY | MCP_IDEMPOTENT,
+     .call = list_incidents},
+};
+const size_t webhook_tool_count = ARRAY_LEN(webhook_tool_table);

@@ -1,0 +1,16 @@
+#pragma once
+
+// The tools that the webhook channel offers the session (design.md, 5).
+
+#include "common/config.h"
+#include "common/group_commit.h"
+#include "mcp/tools.h"
+
+struct webhook_tools { // all borrowed
+    struct store *store;
+    const struct config *config;
+    struct group_commit *commit;
+};
+
+extern const struct mcp_tool webhook_tool_table[]; // their data is a struct webhook_tools
+extern const size_t webhook_tool_count;
