@@ -332,7 +332,7 @@ int store_open(const char *dir, bool check, struct store **ret_store)
         r = take_lock(s);
     if (r == 0)
         r = open_db(s);
-    if (r == -EILSEQ) {
+    if (r == -EILSEQ && check) {
         disconnect_db(s);
         r = move_aside(s);
         if (r == 0)
@@ -535,4 +535,11 @@ void store_checkpoint(struct store *s)
         return;
     s->wal_pages = 0;
     sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+int store_check(struct store *s)
+{
+    int64_t ok = 0;
+    int r = query_int(s, "SELECT count(*) FROM pragma_quick_check(1) WHERE quick_check = 'ok'", &ok);
+    return r < 0 ? r : ok ? 0 : -EILSEQ;
 }

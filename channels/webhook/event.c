@@ -187,7 +187,7 @@ static void head_line(struct lines *l, const struct event_source *from, const st
 {
     char since[RFC3339_SIZE], age[DURATION_SIZE];
     struct buf b = BUF_INIT(8192);
-    buf_addf(&b, "%s %s: ", severity_name((enum severity)v->severity), status_name(v->status));
+    buf_addf(&b, "%s %s: ", severity_name((enum alert_severity)v->severity), status_name(v->status));
     incident_view_title(v, &b);
     if (v->members > 1)
         buf_addf(&b, ", %lld alerts", (long long)v->members);
@@ -245,7 +245,7 @@ static void meta_of(struct event *e, const struct incident_view *v, const char *
     meta_int(e, "incident_id", v->id);
     meta(e, "status", status_name(v->status));
     meta_text(e, "alertname", v->alertname);
-    meta(e, "severity", severity_name((enum severity)v->severity));
+    meta(e, "severity", severity_name((enum alert_severity)v->severity));
     meta_text(e, "service", v->service);
     meta_text(e, "cluster", v->cluster);
     meta_text(e, "namespace", v->namespace);
@@ -283,7 +283,7 @@ static int group_line(struct lines *l, const struct event_source *from, struct s
 {
     struct buf b = BUF_INIT(4096);
     int64_t n = col_int(group, 3);
-    buf_addf(&b, "- %s ", severity_name((enum severity)col_int(group, 2)));
+    buf_addf(&b, "- %s ", severity_name((enum alert_severity)col_int(group, 2)));
     text_clean(&b, str_of(col_text(group, 0)), MAX_VALUE_SHOWN, TEXT_ONE_LINE);
     if (col_text(group, 1)[0]) {
         buf_adds(&b, " in ");
@@ -360,7 +360,7 @@ int event_of_digest(struct event *e, const struct event_source *from, const char
     l.left_out = 0;
     lines_end(&l);
     meta(e, "kind", "digest");
-    meta(e, "severity", severity_name((enum severity)worst));
+    meta(e, "severity", severity_name((enum alert_severity)worst));
     meta_int(e, "incidents", n);
     meta_int(e, "alerts", alerts);
     return e->values.error ? -ENOMEM : r < 0 ? r : 0;

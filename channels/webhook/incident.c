@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "common/clock.h"
+#include "common/json.h"
 
 // The sender's repeats are noted on the member only this often: each note is a write.
 #define MEMBER_NOTE_MS (3600 * 1000)
@@ -78,7 +79,7 @@ static int member_insert(struct incident_intake *in, int64_t incident_id, const 
     bind_int(q, 1, incident_id);
     bind_text(q, 2, a->source);
     bind_text(q, 3, a->fingerprint);
-    bind_int(q, 4, a->firing ? STATUS_FIRING : STATUS_RESOLVED);
+    bind_int(q, 4, a->resolved ? STATUS_RESOLVED : STATUS_FIRING);
     bind_text(q, 5, a->labels);
     bind_text(q, 6, a->annotations);
     bind_int(q, 7, a->starts_at);
@@ -201,7 +202,7 @@ static int open_new(struct incident_intake *in, int64_t problem_id, const struct
     bind_text(q, 4, a->source);
     bind_int(q, 5, (int64_t)a->severity);
     bind_int(q, 6, closed ? STATUS_RESOLVED : STATUS_FIRING);
-    bind_text(q, 7, a->text);
+    bind_text(q, 7, a->summary);
     bind_int(q, 8, in->now);
     bind_int(q, 9, closed ? in->now : 0);
     bind_int(q, 10, closed ? 0 : 1);
@@ -278,7 +279,7 @@ static int resolve(struct incident_intake *in, const struct row *i, int64_t memb
 
 static int feed_watchdog(struct incident_intake *in, const struct alert *a)
 {
-    if (!a->firing)
+    if (a->resolved)
         return 0;
     struct stmt *q = store_sql(in->store, "INSERT INTO watchdog(cluster, seen_at) VALUES(?1, ?2)"
                                           " ON CONFLICT(cluster) DO UPDATE SET seen_at = ?2");
@@ -313,7 +314,7 @@ static int take_real(struct incident_intake *in, const struct alert *a, enum inc
     stmt_reset(q);
     bool in_open = r > 0 && i.status == STATUS_FIRING;
     bool fires = in_open && member_status == STATUS_FIRING;
-    if (!a->firing) // the end of something never seen firing opens nothing
+    if (a->resolved) // the end of something never seen firing opens nothing
         return fires ? resolve(in, &i, member_id, a) : 0;
     if (fires)
         return repeat(in, &i, member_id, member_last_at);
@@ -331,25 +332,33 @@ int incident_take(struct incident_intake *in, const struct alert *a)
 
 int incident_oversized(struct incident_intake *in, const char *sender, const char *peer, uint64_t bytes)
 {
-    char labels[512], annotations[256], text[256];
+    char text[256], number[24];
+    struct buf json = BUF_INIT(1024);
+    struct jw w = JW(&json);
     snprintf(text, sizeof text, "a notification of %" PRIu64 " bytes or more from %s is over the limit of %" PRId64
              " bytes: its alerts are not known here", bytes, sender, in->config->max_body);
-    snprintf(labels, sizeof labels, "{\"alertname\":\"OversizedNotification\",\"sender\":\"%s\",\"peer\":\"%s\"}", sender, peer);
-    snprintf(annotations, sizeof annotations, "{\"summary\":\"%s\"}", text);
+    snprintf(number, sizeof number, "%" PRIu64, bytes);
+    jw_object(&w);
+    jw_kstr(&w, "alertname", "oversized notification");
+    jw_kstr(&w, "sender", sender);
+    jw_kstr(&w, "peer", peer);
+    jw_kstr(&w, "bytes", number);
+    jw_object_end(&w);
     struct alert a = {.source = sender,
                       .fingerprint = "oversized",
                       .alertname = "oversized notification",
                       .cluster = "",
                       .namespace = "",
                       .service = sender,
-                      .text = text,
+                      .summary = text,
                       .generator_url = "",
-                      .labels = labels,
-                      .annotations = annotations,
+                      .labels = buf_cstr(&json),
+                      .annotations = "{}",
                       .severity = SEVERITY_ERROR,
-                      .firing = true,
                       .starts_at = in->now};
-    return take_real(in, &a, KIND_OVERSIZED);
+    int r = json.error ? json.error : take_real(in, &a, KIND_OVERSIZED);
+    buf_done(&json);
+    return r;
 }
 
 // ---- time ----

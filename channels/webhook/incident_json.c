@@ -9,7 +9,7 @@ int incident_json_scalars(struct jw *w, struct store *s, const struct incident_v
     jw_kint(w, "incident_id", v->id);
     jw_kstr(w, "kind", v->kind == KIND_TEST ? "test" : "alert");
     jw_kstr(w, "alertname", v->alertname);
-    jw_kstr(w, "severity", severity_name((enum severity)v->severity));
+    jw_kstr(w, "severity", severity_name((enum alert_severity)v->severity));
     jw_kstr(w, "service", v->service);
     jw_kstr(w, "cluster", v->cluster);
     jw_kstr(w, "namespace", v->namespace);

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "channels/webhook/auth.h"
 #include "channels/webhook/incident.h"
@@ -19,6 +21,7 @@
 #define MAX_REJECTED 100 // named in the answer
 #define MAX_ANSWER (16u << 20)
 #define SENDER_SIZE 64
+#define PROMETHEUS_PATH "/api/v2/alerts"
 
 struct intake {
     struct http_server *server;
@@ -36,6 +39,7 @@ struct oversized_job;
 // What is known of a request under way; owned by the request (http_user) until it is answered or aborted.
 struct context {
     char source[SENDER_SIZE]; // from the path, "" when it does not name one
+    bool prometheus_api;      // Prometheus's own path and form
     bool signature_pending;   // the body decides whether the sender may
     struct notify_job *job;   // once submitted
     struct oversized_job *oversized;
@@ -115,7 +119,8 @@ struct notify_job {
     struct intake *intake;
     struct http_request *request; // NULL once the peer went away
     struct notification notification;
-    struct notification part; // as it was before the part at hand: a rollback goes back to it
+    struct alert alert; // the one at hand
+    struct notification_place part; // where the part at hand began: a rollback goes back to it
     struct id_set named;
     size_t named_before;
     int64_t accepted, accepted_before;
@@ -129,7 +134,8 @@ static void job_free(struct notify_job *j)
 {
     id_set_done(&j->named);
     buf_done(&j->rejected);
-    notification_done(&j->notification);
+    notification_close(&j->notification);
+    alert_done(&j->alert);
     free(j);
 }
 
@@ -141,7 +147,7 @@ static void reject(struct notify_job *j, const char *why)
     if (j->rejected.len)
         buf_addc(&j->rejected, ',');
     jw_object(&w);
-    jw_kint(&w, "index", notification_index(&j->notification));
+    jw_kint(&w, "index", (int64_t)j->notification.index - 1);
     jw_kstr(&w, "error", why);
     jw_object_end(&w);
 }
@@ -149,13 +155,13 @@ static void reject(struct notify_job *j, const char *why)
 static void begin_part(struct notify_job *j)
 {
     if (j->part_open) { // the last try was rolled back
-        notification_rewind(&j->notification, &j->part);
+        notification_seek(&j->notification, j->part);
         id_set_truncate(&j->named, j->named_before);
         buf_truncate(&j->rejected, j->rejected_before);
         j->accepted = j->accepted_before;
         j->n_rejected = j->n_rejected_before;
     }
-    notification_mark(&j->notification, &j->part);
+    j->part = notification_tell(&j->notification);
     j->named_before = j->named.n;
     j->rejected_before = j->rejected.len;
     j->accepted_before = j->accepted;
@@ -172,12 +178,11 @@ static int notify_apply(struct commit_job *job, struct store *s)
     struct incident_intake in = {.store = s,
                                  .config = j->intake->config,
                                  .now = clock_wall_ms(),
-                                 .truncated = notification_truncated(&j->notification),
+                                 .truncated = j->notification.truncated,
                                  .named = &j->named};
     for (int i = 0; i < ALERTS_A_PART; i++) {
-        const struct alert *a;
         const char *why = NULL;
-        int r = notification_next(&j->notification, in.now, &a, &why);
+        int r = notification_next(&j->notification, &j->alert, &why);
         if (r == 0)
             return 0;
         if (r == -EINVAL) {
@@ -185,7 +190,7 @@ static int notify_apply(struct commit_job *job, struct store *s)
             continue;
         }
         if (r > 0)
-            r = incident_take(&in, a);
+            r = incident_take(&in, &j->alert);
         if (r < 0)
             return r;
         j->accepted++;
@@ -252,10 +257,14 @@ static void submit_notification(struct intake *in, struct http_request *r, struc
         answer_error(r, 503, "out of memory, send it again", NULL);
         return;
     }
-    struct notification_hints hints = {.source = c->source, .user_agent = http_header(r, "User-Agent")};
+    struct notification_hints hints = {.source = str_of(c->source),
+                                       .user_agent = http_header(r, "User-Agent"),
+                                       .prometheus_api = c->prometheus_api,
+                                       .now_ms = clock_wall_ms()};
     j->job = (struct commit_job){.apply = notify_apply, .done = notify_done};
     j->rejected = BUF_INIT(MAX_REJECTED * 512);
     j->intake = in;
+    alert_init(&j->alert);
     int e = notification_open(&j->notification, http_body(r), &hints, &why);
     if (e < 0) {
         answer_error(r, e == -ENOMEM ? 503 : 400, e == -ENOMEM ? "out of memory, send it again" : why, NULL);
@@ -332,10 +341,8 @@ static enum route route_of(struct str path, char source[SENDER_SIZE])
     source[0] = '\0';
     if (str_is(path, "/") || str_is(path, "/webhook") || str_is(path, "/webhook/"))
         return ROUTE_ALERTS;
-    if (str_is(path, "/api/v2/alerts")) {
-        memcpy(source, "prometheus", sizeof "prometheus");
+    if (str_is(path, PROMETHEUS_PATH))
         return ROUTE_ALERTS;
-    }
     if (starts_with(path, "/webhook/")) {
         struct str name = {path.p + 9, path.n - 9};
         clean_name(name, source);
@@ -407,6 +414,7 @@ static int check_post(const struct intake *in, struct http_request *r, const cha
         return 1;
     }
     snprintf(c->source, sizeof c->source, "%s", source);
+    c->prometheus_api = str_is(http_path(r), PROMETHEUS_PATH);
     c->signature_pending = auth == AUTH_NEEDS_BODY;
     http_set_user(r, c);
     return 0;
@@ -464,12 +472,29 @@ static const struct http_handler handler = {
 
 // ---- listening ----
 
+// Does somebody listen there? SO_REUSEPORT alone would let any process of this user share the port.
+static int probe(const char *address)
+{
+    struct sockaddr_storage sa;
+    socklen_t len;
+    int one = 1, r = http_address_resolve(address, &sa, &len);
+    int fd = r < 0 ? -1 : socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return r < 0 ? r : -errno;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one); // what is in TIME_WAIT is nobody
+    r = bind(fd, (struct sockaddr *)&sa, len) < 0 ? -errno : 0;
+    close(fd);
+    return r;
+}
+
 // Only processes of the same store may share the port: with any other, half of the alerts would go astray.
 static int listen_on(uv_loop_t *loop, struct intake *in, const struct http_limits *limits, struct buf *why)
 {
     const char *address = in->config->listen;
     int shared = listener_shared(in->store, address);
-    int r = shared < 0 ? shared : http_server_start(loop, address, shared > 0, limits, &handler, in, &in->server);
+    int r = shared == 0 ? probe(address) : shared < 0 ? shared : 0;
+    if (r == 0)
+        r = http_server_start(loop, address, true, limits, &handler, in, &in->server);
     if (r == -EADDRINUSE)
         buf_addf(why, "%s is taken by another program: end it, or set WEBHOOK_LISTEN", address);
     else if (r == -EACCES)

@@ -75,7 +75,7 @@ int listing_count(struct store *s, const struct listing *l, int64_t *ret_count)
 void listing_line(const struct incident_view *v, int64_t now, struct buf *out)
 {
     char age[DURATION_SIZE];
-    buf_addf(out, "#%lld %s %s ", (long long)v->id, severity_name((enum severity)v->severity), status_name(v->status));
+    buf_addf(out, "#%lld %s %s ", (long long)v->id, severity_name((enum alert_severity)v->severity), status_name(v->status));
     incident_view_title(v, out);
     if (v->members > 1)
         buf_addf(out, ", %lld alerts", (long long)v->members);

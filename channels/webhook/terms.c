@@ -4,6 +4,8 @@ static const char *const statuses[] = {"firing", "resolved", "stale"};
 static const char *const states[] = {"new", "pushed", "taken", "decided"};
 const char *const verdict_names[] = {"noise", "auto_fixed", "escalated", "real", "unsure", NULL};
 
+const char *const severity_words[] = {"critical", "error", "warning", "info", "unknown", NULL};
+
 const char *status_name(int64_t status)
 {
     return status >= 0 && status < (int64_t)ARRAY_LEN(statuses) ? statuses[status] : "unknown";

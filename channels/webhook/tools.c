@@ -154,7 +154,7 @@ static void list_incidents(struct mcp_call *call, const cJSON *args, void *data)
     if (state && listing_state_named(state, &l.state) < 0)
         l.state = LIST_UNDECIDED; // cannot be: the schema has the words
     if (severity)
-        l.severity = (int64_t)severity_named(severity);
+        l.severity = (int64_t)severity_parse(str_of(severity));
     l.tests = l.state == LIST_ALL;
     if (cursor && parse_cursor(cursor, &l.before) < 0) {
         mcp_call_error(call, "cursor: use the next_cursor of the page before");
@@ -292,7 +292,7 @@ static const struct mcp_param get_incident_params[] = {
 
 static const struct mcp_param list_incidents_params[] = {
     {.name = "state", .description = "undecided (default): waits for a verdict; open: firing now; all", .type = MCP_STRING, .one_of = listing_states},
-    {.name = "severity", .description = "only this one", .type = MCP_STRING, .one_of = severity_names},
+    {.name = "severity", .description = "only this one", .type = MCP_STRING, .one_of = severity_words},
     {.name = "cluster", .description = "only this one, its exact name", .type = MCP_STRING, .max = 512},
     {.name = "limit", .description = "incidents a page, default 20", .type = MCP_INTEGER, .min = 1, .max = LISTING_MAX},
     {.name = "cursor", .description = "next_cursor of the page before", .type = MCP_STRING, .max = 64},

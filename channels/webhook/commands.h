@@ -1,0 +1,13 @@
+#pragma once
+
+// The subcommands (design.md, 2). Each gets the words behind its name and returns the exit status: 0, 1 failed, 2 bad usage.
+
+#include "common/config.h"
+
+int command_incidents(const struct config *c, int argc, char **argv);
+int command_export(const struct config *c, int argc, char **argv);
+int command_doctor(const struct config *c, int argc, char **argv);
+int command_console(const struct config *c, int argc, char **argv);
+
+// For them: says on stderr what was wrong with the words; returns 2.
+int command_usage(const char *name, struct buf *why);
