@@ -32,6 +32,7 @@ struct delivery {
     struct playbooks *playbooks; // owned
     struct budget budget;
     enum phase phase;
+    bool took_turns;      // another session held the lease since this one began
     int64_t started_at;   // wall: what was asked before belongs into the first digest
     int64_t push_from;    // boot: nothing may be sent before
     int64_t beat_at, sweep_at, held_back_until; // boot
@@ -321,6 +322,8 @@ static void beat(struct delivery *d, int64_t now)
     int r = lease_beat(d->store, LEASE);
     d->beat_at = now + (r == -EBUSY ? TICK_MS : LEASE_BEAT_MS);
     if (r == 1 && d->phase == WAITING_FOR_LEASE) {
+        if (d->took_turns) // all that the holder before us left, however new, then goes into the digest
+            d->started_at = clock_wall_ms();
         d->phase = SETTLING;
         d->held_back_until = 0;
     }
@@ -328,8 +331,7 @@ static void beat(struct delivery *d, int64_t now)
         log_warn("another session took over the delivery: this one only serves tools");
         d->phase = WAITING_FOR_LEASE;
     }
-    if (r == 0)
-        d->started_at = clock_wall_ms(); // if it comes to us later, all that waits then goes into the digest
+    d->took_turns |= r == 0;
 }
 
 static void sweep(struct delivery *d, int64_t now)

@@ -13,10 +13,10 @@ test('an alert becomes an event with the meta of the contract', async () => {
   assert.equal(answer.status, 200);
   assert.deepEqual(answer.json, { accepted: 1, incidents: [1] });
   const e = await c.event();
+  delete e.meta.playbook; // has a test of its own
   assert.deepEqual(e.meta, {
     kind: 'alert', incident_id: '1', status: 'firing', alertname: 'HighErrorRate', severity: 'critical', service: 'checkout',
     cluster: 'platform-prod', namespace: 'payments', environment: 'prod', alerts: '1', delivery: '1', seen_7d: '0', noise_7d: '0',
-    playbook: e.meta.playbook,
   });
   assert.match(e.content, /HighErrorRate on checkout/);
   assert.match(e.content, /get_incident\(1\) for all/);
@@ -241,12 +241,10 @@ test('SIGINT, SIGTERM and end of stdin end it cleanly within 300 ms', async () =
   for (const how of ['SIGINT', 'SIGTERM', 'eof']) {
     const c = await startChannel();
     await c.post(notification(critical));
-    const child = c.transport._process;
-    const ended = new Promise(r => child.once('exit', (code, signal) => r({ code, signal, at: Date.now() })));
     const began = Date.now();
-    if (how === 'eof') child.stdin.end();
+    if (how === 'eof') c.transport._process.stdin.end();
     else c.kill(how);
-    const end = await ended;
+    const end = await c.exited;
     assert.equal(end.code, 0, how);
     assert.ok(end.at - began <= 300, `${how}: ${end.at - began} ms`);
   }

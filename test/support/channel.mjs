@@ -71,9 +71,9 @@ export async function startChannel({ name = 'webhook-channel', state = tempDir()
   const others = [];
   let stderr = '';
   transport.stderr.on('data', d => { stderr += d; });
-  const exited = new Promise(r => { transport.onclose = r; });
   if (initialize) await client.connect(transport);
   else await transport.start();
+  const exited = new Promise(r => transport._process.once('exit', (code, signal) => r({ code, signal, at: Date.now() })));
   const c = {
     client, transport, state, events, others, exited, pid: transport.pid,
     get stderr() { return stderr; },
@@ -85,7 +85,7 @@ export async function startChannel({ name = 'webhook-channel', state = tempDir()
     // the first event that fits, from the `from`th on
     event: (fits = () => true, ms = 5000, from = 0) => until(() => events.slice(from).find(fits), ms, 'an event'),
     kill: signal => process.kill(c.pid, signal),
-    stop: async () => { await client.close(); },
+    stop: async () => { await client.close(); await exited; },
     command: (...words) => command(c.env, ...words),
     export: async () => (await command(c.env, 'export')).stdout.split('\n').filter(Boolean).map(l => JSON.parse(l)),
   };
