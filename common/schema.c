@@ -65,6 +65,12 @@ const char *const schema_steps[] = {
     "CREATE INDEX trail_incident ON trail(incident_id) WHERE incident_id IS NOT NULL;"
     "CREATE INDEX trail_at ON trail(at);"
 
+    // Safe operations that the guard let through, to be counted per workload.
+    "CREATE TABLE action("
+    "  id INTEGER PRIMARY KEY, at INTEGER NOT NULL, cluster TEXT NOT NULL, namespace TEXT NOT NULL,"
+    "  workload TEXT NOT NULL, what TEXT NOT NULL, object TEXT NOT NULL);"
+    "CREATE INDEX action_workload ON action(workload, at);"
+
     // One row a channel: who holds it. Boot time, so that no clock that is set back can confuse it.
     "CREATE TABLE lease("
     "  channel TEXT PRIMARY KEY, pid INTEGER NOT NULL, started INTEGER NOT NULL,"

@@ -1,5 +1,6 @@
 // Wiring: configuration -> store -> MCP server -> delivery -> HTTP. No argument = MCP server on stdio.
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,7 @@ static const char help[] =
     "  webhook-channel export         [--days N]    every incident as one JSON object a line\n"
     "  webhook-channel console        a stand-in session: shows each event, calls the tools; needs no Claude\n"
     "  webhook-channel doctor         [--json]      checks what a new installation gets wrong\n"
+    "  webhook-channel guard                        PreToolUse hook: JSON on stdin, the decision on stdout\n"
     "  webhook-channel --version | --help\n"
     "\n"
     "Configuration: environment, then KEY=value lines of $SRE_CONFIG (~/.config/sre-channels/config.env).\n"
@@ -188,6 +190,7 @@ static const struct {
     {"export", command_export},
     {"console", command_console},
     {"doctor", command_doctor},
+    {"guard", command_guard},
 };
 
 static int run_command(const struct config *c, int argc, char **argv)
@@ -199,18 +202,31 @@ static int run_command(const struct config *c, int argc, char **argv)
     return 2;
 }
 
+// A descriptor that is closed would be given to something else, which would then be read or written as stdin or stdout.
+static int open_standard_fds(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    return fd < 0 ? -1 : close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct config c;
     struct buf why = BUF_INIT(4096);
     signal(SIGPIPE, SIG_IGN);
+    if (open_standard_fds() < 0)
+        return 2;
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         return output(str_of("webhook-channel " SRE_VERSION "\n")) < 0;
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         return output(str_of(help)) < 0;
     if (config_load(&c, &why) < 0) {
         fprintf(stderr, "webhook-channel: %s\n", buf_cstr(&why));
-        return 1;
+        buf_done(&why);
+        return argc > 1 && strcmp(argv[1], "guard") == 0 ? 2 : 1; // only 2 blocks the tool call
     }
     log_set_level(c.log);
     int status = argc == 1 ? run_server(&c) : run_command(&c, argc, argv);

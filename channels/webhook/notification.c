@@ -228,6 +228,17 @@ int notification_open(struct notification *n, struct str body,
     return read_envelope(n);
 }
 
+struct notification_place notification_tell(const struct notification *n)
+{
+    return (struct notification_place){.cursor = n->cursor, .index = n->index};
+}
+
+void notification_seek(struct notification *n, struct notification_place place)
+{
+    n->cursor = place.cursor;
+    n->index = place.index;
+}
+
 void notification_close(struct notification *n)
 {
     alert_json_done(&n->reader);

@@ -74,4 +74,12 @@ int notification_open(struct notification *n, struct str body,
 // this one is no alert, *ret_why names it, the next call goes on behind it; -ENOMEM.
 int notification_next(struct notification *n, struct alert *a, const char **ret_why) MUST_CHECK;
 
+// Where the next alert stands, to come back to it: after a rollback the same part is read again.
+struct notification_place {
+    struct json_scan cursor;
+    size_t index;
+};
+struct notification_place notification_tell(const struct notification *n);
+void notification_seek(struct notification *n, struct notification_place place);
+
 void notification_close(struct notification *n); // fine on a zeroed one
