@@ -56,20 +56,32 @@ struct group {
     size_t n;
 };
 
+static int apply_all(struct store *s, struct group *group, size_t *ret_called)
+{
+    for (size_t i = 0; i < group->n; i++) {
+        group->result[i] = group->jobs[i]->apply(group->jobs[i], s);
+        *ret_called = i + 1;
+        if (group->result[i] < 0)
+            return group->result[i];
+    }
+    return 0;
+}
+
 // 0 = committed, each job's own result in `result`; otherwise nothing of it is in the store.
 static int run_group(struct store *s, struct group *group)
 {
+    size_t called = 0;
     int r = store_begin(s);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < group->n; i++) {
-        group->result[i] = group->jobs[i]->apply(group->jobs[i], s);
-        if (group->result[i] < 0) {
-            store_rollback(s);
-            return group->result[i];
-        }
-    }
-    return store_commit(s);
+    r = apply_all(s, group, &called);
+    if (r == 0)
+        r = store_commit(s);
+    else
+        store_rollback(s);
+    for (size_t i = 0; i < called; i++)
+        group->jobs[i]->rolled_back = r < 0;
+    return r;
 }
 
 static void finish(struct group_commit *g, struct commit_job *job, int result)

@@ -18,7 +18,9 @@ struct commit_job {
     // After the commit (0) or when it failed for good. May free the job. Never called from within
     // submit.
     void (*done)(struct commit_job *job, int error);
-    struct commit_job *next; // these two are group_commit's
+    // group_commit's:
+    bool rolled_back; // for apply: what its last call did is not in the store
+    struct commit_job *next;
     int64_t deadline;
 };
 

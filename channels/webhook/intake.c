@@ -127,7 +127,6 @@ struct notify_job {
     struct buf rejected; // JSON objects, comma-separated
     size_t rejected_before;
     int n_rejected, n_rejected_before;
-    bool part_open;
 };
 
 static void job_free(struct notify_job *j)
@@ -154,7 +153,7 @@ static void reject(struct notify_job *j, const char *why)
 
 static void begin_part(struct notify_job *j)
 {
-    if (j->part_open) { // the last try was rolled back
+    if (j->job.rolled_back) {
         notification_seek(&j->notification, j->part);
         id_set_truncate(&j->named, j->named_before);
         buf_truncate(&j->rejected, j->rejected_before);
@@ -166,7 +165,6 @@ static void begin_part(struct notify_job *j)
     j->rejected_before = j->rejected.len;
     j->accepted_before = j->accepted;
     j->n_rejected_before = j->n_rejected;
-    j->part_open = true;
 }
 
 static int notify_apply(struct commit_job *job, struct store *s)
