@@ -96,7 +96,8 @@ static void on_initialized(void *data)
 static void on_commit(void *data)
 {
     struct app *a = data;
-    if (!a->stopping)
+    // While more is coming in, the event would only tell half of it; the delivery's own timer bounds the wait.
+    if (!a->stopping && group_commit_idle(a->commit))
         delivery_wake(a->delivery);
 }
 

@@ -10,6 +10,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
+import { afterEach } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
@@ -18,6 +19,13 @@ export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '
 export const buildDir = process.env.BUILD_DIR ?? path.join(root, 'build');
 export const binary = name => path.join(buildDir, name);
 export const sleep = ms => new Promise(r => setTimeout(r, ms));
+
+// A test that fails midway must not leave a channel behind: the runner would wait for it.
+const started = new Set();
+afterEach(() => {
+  for (const child of started) child.kill('SIGKILL');
+  started.clear();
+});
 
 export function tempDir() {
   return fs.mkdtempSync(path.join(os.tmpdir(), 'sre-test-'));
@@ -73,6 +81,7 @@ export async function startChannel({ name = 'webhook-channel', state = tempDir()
   transport.stderr.on('data', d => { stderr += d; });
   if (initialize) await client.connect(transport);
   else await transport.start();
+  started.add(transport._process);
   const exited = new Promise(r => transport._process.once('exit', (code, signal) => r({ code, signal, at: Date.now() })));
   const c = {
     client, transport, state, events, others, exited, pid: transport.pid,
