@@ -188,7 +188,7 @@ static void read_words(struct guard_judge *j, const struct tool *t, const struct
             size_t more = read_option(j, t, call, i, out);
 
             // --include=*.md is harmless: whatever it becomes begins with the option.
-            if ((w->vars || (w->splits && w->text[1] != '-')) && !(t->mode & ANY))
+            if ((w->vars || (w->splits && w->text[1] != '-')) && (!(t->mode & ANY) || *t->asks))
                 guard_say(j, GUARD_ASK, "%s: an option that is not written out", t->name);
             if (more && !(t->mode & ANY))
                 option_value(j, t, &call->w[i + 1]);
@@ -245,6 +245,18 @@ static void judge_files(struct guard_judge *j, const struct tool *t, const struc
         guard_say(j, GUARD_ASK, "%s writes its second file", t->name);
 }
 
+// test and [: an operator that comes out of an expansion may be -v, which evaluates its operand.
+static void judge_test(struct guard_judge *j, const struct guard_call *call)
+{
+    size_t n = call->n - 1 - (strcmp(call->w[0].text, "[") == 0);
+
+    for (size_t i = 1; i < call->n; i++)
+        if (call->w[i].vars && call->w[i].splits)
+            guard_say(j, GUARD_ASK, "test: put expansions in quotes");
+    if (n == 2 && call->n > 1 && call->w[1].text[0] == SW_HOLE)
+        guard_say(j, GUARD_ASK, "test: an operator that is not written out");
+}
+
 static void judge_tool(struct guard_judge *j, const struct tool *t, const struct guard_call *call)
 {
     struct tool_words words = {0};
@@ -254,6 +266,8 @@ static void judge_tool(struct guard_judge *j, const struct tool *t, const struct
         judge_files(j, t, call, &words);
         return;
     }
+    if (t->mode & SILENT)
+        judge_test(j, call);
     if (!(t->mode & NO_WORDS))
         return;
     for (size_t i = 0; i < words.n; i++)

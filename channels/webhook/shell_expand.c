@@ -303,6 +303,11 @@ static void read_ansi(struct sw_parser *p, struct sw_raw *raw)
     p->pos++;
 }
 
+static bool is_joined_line(const struct sw_parser *p)
+{
+    return sw_peek(p, 0) == '\\' && sw_peek(p, 1) == '\n';
+}
+
 // At a dollar sign.
 static void expand_dollar(struct sw_parser *p, struct sw_raw *raw, bool quoted)
 {
@@ -311,6 +316,9 @@ static void expand_dollar(struct sw_parser *p, struct sw_raw *raw, bool quoted)
     int c;
 
     p->pos++;
+    // The shell joins lines before it looks at what follows.
+    for (; is_joined_line(p); p->pos += 2)
+        sw_doubt(p->st, "a line that ends within an expansion");
     c = sw_peek(p, 0);
     if (c == '(') {
         if (sw_peek(p, 1) == '(') {
@@ -334,6 +342,8 @@ static void expand_dollar(struct sw_parser *p, struct sw_raw *raw, bool quoted)
 
         while (name_char(sw_peek(p, 0)))
             p->pos++;
+        if (is_joined_line(p))
+            sw_doubt(p->st, "a line that ends within an expansion");
         put_variable(p, raw, p->src + start, p->pos - start, how);
     } else if (c > 0 && strchr("0123456789@*#?-$!", c)) {
         if (arith)

@@ -4,6 +4,26 @@
 
 #include <string.h>
 
+// One line of a here-document as the shell compares it with the delimiter: where the body is
+// expanded, a backslash at a line's end joins the next one.
+static void read_line(struct sw_parser *p, const struct sw_heredoc *doc, struct sw_raw *line)
+{
+    while (doc->strip_tabs && sw_peek(p, 0) == '\t')
+        p->pos++;
+    for (int c; (c = sw_peek(p, 0)) >= 0 && c != '\n'; p->pos++) {
+        bool escape = c == '\\' && !doc->literal && sw_peek(p, 1) >= 0;
+
+        if (escape && sw_peek(p, 1) == '\n') {
+            p->pos++;
+            continue;
+        }
+        sw_raw_put(p->st, line, (char)c, SW_QUOTED);
+        if (escape)
+            sw_raw_put(p->st, line, p->src[++p->pos], SW_QUOTED);
+    }
+    p->pos += sw_peek(p, 0) == '\n';
+}
+
 // One here-document's body; the position stands at its first line.
 void sw_read_heredoc(struct sw_parser *p, const struct sw_heredoc *doc)
 {
@@ -12,16 +32,13 @@ void sw_read_heredoc(struct sw_parser *p, const struct sw_heredoc *doc)
     bool ended = false;
 
     while (!ended && sw_peek(p, 0) >= 0) {
-        size_t from = p->pos, to;
+        struct sw_raw line = {0};
 
-        sw_skip_line(p); // to the end of the line
-        to = p->pos;
-        p->pos += sw_peek(p, 0) == '\n';
-        while (doc->strip_tabs && from < to && p->src[from] == '\t')
-            from++;
-        ended = to - from == delimiter_len && memcmp(p->src + from, doc->delimiter, to - from) == 0;
-        for (; !ended && from < to; from++)
-            sw_raw_put(p->st, &body, p->src[from], SW_QUOTED);
+        read_line(p, doc, &line);
+        ended =
+            line.n == delimiter_len && (line.n == 0 || memcmp(line.c, doc->delimiter, line.n) == 0);
+        for (size_t i = 0; !ended && i < line.n; i++)
+            sw_raw_put(p->st, &body, line.c[i], SW_QUOTED);
         if (!ended)
             sw_raw_put(p->st, &body, '\n', SW_QUOTED);
     }
@@ -62,13 +79,17 @@ static void heredoc(struct sw_lister *l, struct sw_redirect *r)
     struct sw_parser *p = l->p;
     struct sw_raw raw = {0};
     bool strip = sw_peek(p, 0) == '-';
+    size_t from;
 
     p->pos += strip;
     sw_skip_blanks(p);
+    from = p->pos;
     sw_read_word(p, &raw);
     r->kind = SW_HEREDOC;
     r->target.text = "";
-    if (raw.vars || p->nheredocs == SW_MAX_HEREDOCS) {
+    // A delimiter is not expanded: what looks like an expansion is not read here.
+    if (memchr(p->src + from, '$', p->pos - from) || memchr(p->src + from, '`', p->pos - from) ||
+        p->nheredocs == SW_MAX_HEREDOCS) {
         sw_doubt(p->st, "a here-document's delimiter");
         return;
     }

@@ -248,6 +248,8 @@ void sw_skip_lines(struct sw_parser *p)
             p->pos++;
         else
             return;
+        if (p->nheredocs > 0)
+            sw_doubt(p->st, "a here-document around a compound command");
     }
 }
 
