@@ -56,6 +56,8 @@ void guard_read(struct guard_judge *j, const struct guard_call *call)
 
         if (strcmp(text, "-r") == 0)
             continue;
+        if (strstr(text, "path")) // zsh's names for PATH and the like
+            guard_say(j, GUARD_ASK, "read into a variable of the shell's own");
         for (const char *c = text; *c; c++)
             if (!islower((unsigned char)*c) && !isdigit((unsigned char)*c) && *c != '_')
                 guard_say(j, GUARD_ASK, "read into anything but plain lower-case names");

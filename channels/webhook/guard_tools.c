@@ -268,6 +268,8 @@ static void judge_tool(struct guard_judge *j, const struct tool *t, const struct
     }
     if (t->mode & SILENT)
         judge_test(j, call);
+    else if (*t->asks && call->n > 1 && call->w[1].text[0] == SW_HOLE)
+        guard_say(j, GUARD_ASK, "%s: an option that is not written out", t->name);
     if (!(t->mode & NO_WORDS))
         return;
     for (size_t i = 0; i < words.n; i++)

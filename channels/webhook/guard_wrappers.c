@@ -79,7 +79,7 @@ static const char *const interpreters[] = {
 
 static bool is_printed(const struct sw_word *w)
 {
-    return w->vars && strchr(w->vars, '(');
+    return w->vars && strpbrk(w->vars, "(<");
 }
 
 // A text that a shell will read; holes in it are unknown, and may be anything.
@@ -420,8 +420,7 @@ bool guard_wrapper(struct guard_judge *j, const struct guard_call *call, const c
     }
     if (strcmp(name, ".") == 0 || strcmp(name, "source") == 0) {
         guard_say(j, GUARD_ASK, "a script that the guard does not read");
-        if (call->n > 1 &&
-            (call->command->piped_in || (call->w[1].vars && strchr(call->w[1].vars, '('))))
+        if (call->n > 1 && (call->command->piped_in || is_printed(&call->w[1])))
             guard_say(j, GUARD_DENY, "a shell that runs what another command prints");
         else if (call->n > 1)
             guard_read_path(j, &call->w[1]);

@@ -345,7 +345,10 @@ static void expand_dollar(struct sw_parser *p, struct sw_raw *raw, bool quoted)
         if (is_joined_line(p))
             sw_doubt(p->st, "a line that ends within an expansion");
         put_variable(p, raw, p->src + start, p->pos - start, how);
-    } else if (c > 0 && strchr("0123456789@*#?-$!", c)) {
+    } else if (c == '?' || c == '#' || c == '$') {
+        sw_raw_put(p->st, raw, '0', SW_QUOTED); // some number
+        p->pos++;
+    } else if (c > 0 && strchr("0123456789@*-!", c)) {
         if (arith)
             sw_doubt(p->st, "a variable in an arithmetic expression");
         put_hole(p->st, raw, p->src + p->pos, 1, how == SW_QUOTED && c == '@' ? SW_EXPANDED : how);
@@ -454,7 +457,7 @@ void sw_read_word(struct sw_parser *p, struct sw_raw *raw)
             p->piped = c == '>';
             nested_commands(p, false);
             p->piped = piped;
-            put_hole(p->st, raw, "(", 1, SW_QUOTED);
+            put_hole(p->st, raw, c == '<' ? "<" : ">", 1, SW_QUOTED);
         } else if (c < 0 || strchr(" \t\n;&|()<>", c)) {
             return;
         } else if (c == '\\') {

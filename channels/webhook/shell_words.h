@@ -27,7 +27,7 @@ enum {
 struct sw_word {
     const char *text; // after quote removal, with SW_HOLE for what is unknown
     const char *vars; // names of the unknown expansions, each followed by a space; "(" is a
-                      // substitution; NULL if there are none
+                      // substitution, "<" and ">" a process's; NULL if there are none
     bool splits;      // may become no word or several: an unquoted expansion or a file pattern
     bool glob;        // has file pattern characters that are not quoted
     bool quoted;      // a part of it was quoted
