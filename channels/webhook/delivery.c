@@ -13,7 +13,7 @@
 
 #define LEASE "webhook"
 #define TICK_MS 500
-#define BATCH 32 // events in one transaction
+#define BATCH 32         // events in one transaction
 #define MAX_DELIVERY 3
 #define DIGEST_MAX 20000 // incidents that one digest folds
 #define SWEEP_MS 60000
@@ -32,9 +32,9 @@ struct delivery {
     struct playbooks *playbooks; // owned
     struct budget budget;
     enum phase phase;
-    bool took_turns;    // another session held the lease since this one began
-    int64_t started_at; // wall: what was asked before belongs into the first digest
-    int64_t push_from;  // boot: nothing may be sent before
+    bool took_turns;      // another session held the lease since this one began
+    int64_t started_at;   // wall: what was asked before belongs into the first digest
+    int64_t push_from;    // boot: nothing may be sent before
     int64_t beat_at, sweep_at, held_back_until; // boot
     int64_t over_budget_since;                  // boot; 0 = within
     // Pushed while the store could not be written: not sent again, recorded as soon as it can be.
@@ -58,17 +58,14 @@ struct due {
 static int read_due(struct delivery *d, int64_t now, struct due *due, int most, int *ret_n)
 {
     int n = 0, r;
-    struct stmt *q =
-        store_sql(d->store, "SELECT id FROM incident WHERE tell_resolved = 1 ORDER BY id LIMIT 32");
+    struct stmt *q = store_sql(d->store, "SELECT id FROM incident WHERE tell_resolved = 1 ORDER BY id LIMIT 32");
     while ((r = stmt_step(q)) > 0)
         if (n < most)
             due[n++] = (struct due){.id = col_int(q, 0), .resolved = true};
     if (r < 0)
         return r;
-    q = store_sql(d->store,
-                  "SELECT id, environment = 1 AND severity = 4 AS critical FROM incident WHERE "
-                  "due_at <= ? AND due_at >= 0"
-                  " ORDER BY critical DESC, kind = 1 DESC, severity DESC, asked_at, id LIMIT 32");
+    q = store_sql(d->store, "SELECT id, environment = 1 AND severity = 4 AS critical FROM incident WHERE due_at <= ? AND due_at >= 0"
+                            " ORDER BY critical DESC, kind = 1 DESC, severity DESC, asked_at, id LIMIT 32");
     bind_int(q, 1, now);
     while ((r = stmt_step(q)) > 0)
         if (n < most)
@@ -79,16 +76,12 @@ static int read_due(struct delivery *d, int64_t now, struct due *due, int most, 
 
 // ---- recording ----
 
-static int record_push(struct delivery *d, const struct incident_view *v, const char *kind,
-                       int64_t now)
+static int record_push(struct delivery *d, const struct incident_view *v, const char *kind, int64_t now)
 {
     bool reminder = strcmp(kind, "reminder") == 0;
-    bool last =
-        v->delivery >= MAX_DELIVERY || v->kind == KIND_TEST || reminder || d->config->take_s == 0;
-    struct stmt *q =
-        store_sql(d->store, "UPDATE incident SET deliveries = deliveries + 1, delivery = ?2, "
-                            "due_at = ?3, pushed_at = ?4,"
-                            " state = CASE WHEN ?5 THEN state ELSE 1 END WHERE id = ?1");
+    bool last = v->delivery >= MAX_DELIVERY || v->kind == KIND_TEST || reminder || d->config->take_s == 0;
+    struct stmt *q = store_sql(d->store, "UPDATE incident SET deliveries = deliveries + 1, delivery = ?2, due_at = ?3, pushed_at = ?4,"
+                                         " state = CASE WHEN ?5 THEN state ELSE 1 END WHERE id = ?1");
     bind_int(q, 1, v->id);
     bind_int(q, 2, v->delivery);
     if (!last)
@@ -100,9 +93,7 @@ static int record_push(struct delivery *d, const struct incident_view *v, const 
 
 static int record_resolution(struct delivery *d, int64_t id)
 {
-    struct stmt *q = store_sql(
-        d->store,
-        "UPDATE incident SET tell_resolved = 0, deliveries = deliveries + 1 WHERE id = ?");
+    struct stmt *q = store_sql(d->store, "UPDATE incident SET tell_resolved = 0, deliveries = deliveries + 1 WHERE id = ?");
     bind_int(q, 1, id);
     return stmt_run(q);
 }
@@ -147,8 +138,7 @@ static int prepare(struct delivery *d, const struct due *due, int64_t now, struc
     if (r < 0)
         return r;
     int64_t digest_room = d->config->events_per_min > 1 ? d->config->event_bytes : 0;
-    if (!budget_allows(&d->budget, now, due->critical, (int64_t)event_bytes(&o->event),
-                       digest_room))
+    if (!budget_allows(&d->budget, now, due->critical, (int64_t)event_bytes(&o->event), digest_room))
         return 0;
     r = due->resolved ? record_resolution(d, due->id) : record_push(d, &o->view, kind, now);
     if (r < 0)
@@ -168,14 +158,12 @@ static bool was_sent_unrecorded(const struct delivery *d, int64_t id)
 // The client reads too slowly: what was recorded but not written is due again.
 static void take_back(struct delivery *d, const struct outgoing *o)
 {
-    struct stmt *q = store_sql(d->store, "UPDATE incident SET due_at = 0, delivery = max(delivery "
-                                         "- 1, 0), deliveries = deliveries - 1,"
+    struct stmt *q = store_sql(d->store, "UPDATE incident SET due_at = 0, delivery = max(delivery - 1, 0), deliveries = deliveries - 1,"
                                          " tell_resolved = max(tell_resolved, ?2) WHERE id = ?1");
     bind_int(q, 1, o->id);
     bind_int(q, 2, o->resolved);
     if (stmt_run(q) < 0)
-        log_warn("an event could not be taken back", "incident", log_int(o->id), "why",
-                 store_error(d->store));
+        log_warn("an event could not be taken back", "incident", log_int(o->id), "why", store_error(d->store));
 }
 
 static void send_one(struct delivery *d, struct outgoing *o, int64_t now)
@@ -197,12 +185,11 @@ static int mark_digest(struct delivery *d, int64_t now, int64_t asked_before)
 {
     // Everything undecided of the time before the session, or everything that is due.
     struct stmt *q =
-        asked_before ? store_sql(d->store, "UPDATE incident SET due_at = -1 WHERE id IN (SELECT id "
-                                           "FROM incident WHERE state < 3 AND kind <> 1"
-                                           " AND asked_at < ?1 LIMIT ?2)")
-                     : store_sql(d->store, "UPDATE incident SET due_at = -1 WHERE id IN (SELECT id "
-                                           "FROM incident WHERE due_at <= ?1 AND due_at >= 0"
-                                           " LIMIT ?2)");
+        asked_before
+            ? store_sql(d->store, "UPDATE incident SET due_at = -1 WHERE id IN (SELECT id FROM incident WHERE state < 3 AND kind <> 1"
+                                  " AND asked_at < ?1 LIMIT ?2)")
+            : store_sql(d->store, "UPDATE incident SET due_at = -1 WHERE id IN (SELECT id FROM incident WHERE due_at <= ?1 AND due_at >= 0"
+                                  " LIMIT ?2)");
     bind_int(q, 1, asked_before ? asked_before : now);
     bind_int(q, 2, DIGEST_MAX);
     return stmt_run(q);
@@ -210,12 +197,9 @@ static int mark_digest(struct delivery *d, int64_t now, int64_t asked_before)
 
 static int record_digest(struct delivery *d, int64_t now, bool session_start)
 {
-    struct stmt *q = store_sql(
-        d->store,
-        "UPDATE incident SET deliveries = deliveries + 1, state = CASE WHEN state = 2 AND NOT ?1 "
-        "THEN 2 ELSE 1 END,"
-        " delivery = CASE WHEN ?1 THEN 1 ELSE delivery + 1 END, pushed_at = ?2,"
-        " due_at = CASE WHEN delivery + 1 >= 3 AND NOT ?1 THEN NULL ELSE ?3 END WHERE due_at = -1");
+    struct stmt *q = store_sql(d->store, "UPDATE incident SET deliveries = deliveries + 1, state = CASE WHEN state = 2 AND NOT ?1 THEN 2 ELSE 1 END,"
+                                         " delivery = CASE WHEN ?1 THEN 1 ELSE delivery + 1 END, pushed_at = ?2,"
+                                         " due_at = CASE WHEN delivery + 1 >= 3 AND NOT ?1 THEN NULL ELSE ?3 END WHERE due_at = -1");
     bind_int(q, 1, session_start);
     bind_int(q, 2, clock_wall_ms());
     if (d->config->take_s > 0)
@@ -235,11 +219,8 @@ static int push_digest(struct delivery *d, int64_t now, int64_t asked_before)
     bool any = r == 0 && store_changes(d->store) > 0;
     int64_t room = budget_bytes_left(&d->budget, now) - 256;
     if (r == 0 && any)
-        r = event_of_digest(
-            &event, &from,
-            asked_before ? "wait for a verdict"
-                         : "came faster than the push budget allows or still wait for a verdict",
-            room > 512 ? (size_t)room : 512);
+        r = event_of_digest(&event, &from, asked_before ? "wait for a verdict" : "came faster than the push budget allows or still wait for a verdict",
+                            room > 512 ? (size_t)room : 512);
     if (r == 0 && any)
         r = record_digest(d, now, asked_before != 0);
     if (r == 0)
@@ -251,8 +232,7 @@ static int push_digest(struct delivery *d, int64_t now, int64_t asked_before)
         r = channel_event(d->mcp, buf_str(&event.content), event.meta, event.n_meta);
         if (r >= 0)
             r = 0;
-        else if (stmt_run(store_sql(d->store, "UPDATE incident SET due_at = 0 WHERE state = 1")) <
-                 0)
+        else if (stmt_run(store_sql(d->store, "UPDATE incident SET due_at = 0 WHERE state = 1")) < 0)
             log_warn("a digest could not be taken back", "why", store_error(d->store));
     }
     event_done(&event);
@@ -267,8 +247,7 @@ static void remember_unrecorded(struct delivery *d, int64_t id)
         log_warn("pushed but not recorded, may come twice", "incident", log_int(id));
 }
 
-// Pushes up to BATCH events that the budget allows; *ret_n is how many were due. Returns how many
-// were held back, or an error.
+// Pushes up to BATCH events that the budget allows; *ret_n is how many were due. Returns how many were held back, or an error.
 static int push_batch(struct delivery *d, int64_t now, int *ret_n)
 {
     struct due due[BATCH];
@@ -290,8 +269,7 @@ static int push_batch(struct delivery *d, int64_t now, int *ret_n)
         r = store_commit(d->store);
     else if (writable)
         store_rollback(d->store);
-    // A store that cannot be written (disk full) must not keep the alert from the session; a lock
-    // passes.
+    // A store that cannot be written (disk full) must not keep the alert from the session; a lock passes.
     bool unrecorded = r < 0 && r != -EBUSY && prepared > 0;
     for (int i = 0; i < prepared; i++) {
         if (out[i].send && (r == 0 || unrecorded))
@@ -330,8 +308,7 @@ static void push_due(struct delivery *d, int64_t now)
 // The first push: what waited before this session began, as one digest that counts as delivery 1.
 static void begin_session(struct delivery *d, int64_t now)
 {
-    int r = stmt_run(
-        store_sql(d->store, "UPDATE incident SET tell_resolved = 0 WHERE tell_resolved = 1"));
+    int r = stmt_run(store_sql(d->store, "UPDATE incident SET tell_resolved = 0 WHERE tell_resolved = 1"));
     if (r == 0)
         r = push_digest(d, now, d->started_at);
     if (r == 0)
@@ -345,8 +322,7 @@ static void beat(struct delivery *d, int64_t now)
     int r = lease_beat(d->store, LEASE);
     d->beat_at = now + (r == -EBUSY ? TICK_MS : LEASE_BEAT_MS);
     if (r == 1 && d->phase == WAITING_FOR_LEASE) {
-        if (d->took_turns) // all that the holder before us left, however new, then goes into the
-                           // digest
+        if (d->took_turns) // all that the holder before us left, however new, then goes into the digest
             d->started_at = clock_wall_ms();
         d->phase = SETTLING;
         d->held_back_until = 0;
@@ -418,8 +394,7 @@ bool delivery_attached(const struct delivery *d)
     return d->phase == ATTACHED || d->phase == SETTLING;
 }
 
-int delivery_new(uv_loop_t *loop, struct store *s, const struct config *c, struct mcp_server *mcp,
-                 struct delivery **ret)
+int delivery_new(uv_loop_t *loop, struct store *s, const struct config *c, struct mcp_server *mcp, struct delivery **ret)
 {
     struct delivery *d = calloc(1, sizeof *d);
     if (!d)

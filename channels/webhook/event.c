@@ -18,8 +18,7 @@
 void event_init(struct event *e, const struct config *c)
 {
     // One more than the cap is never needed: lines are added only while they fit.
-    *e =
-        (struct event){.content = BUF_INIT((size_t)c->event_bytes), .values = BUF_INIT(MAX_VALUES)};
+    *e = (struct event){.content = BUF_INIT((size_t)c->event_bytes), .values = BUF_INIT(MAX_VALUES)};
     // Pointers into `values` are kept, so it must not move.
     if (buf_reserve(&e->values, MAX_VALUES) < 0)
         return;
@@ -66,8 +65,8 @@ static void meta_int(struct event *e, const char *key, int64_t value)
 
 // ---- lines ----
 
-// Adds a line if it fits with the tail's room; otherwise cuts it on a character boundary and says
-// how much is missing. After a cut nothing more is added.
+// Adds a line if it fits with the tail's room; otherwise cuts it on a character boundary and says how much is missing. After a cut
+// nothing more is added.
 struct lines {
     struct buf *out;
     size_t cap;
@@ -91,8 +90,7 @@ static void lines_end(struct lines *l)
 {
     char tail[TAIL_ROOM];
     if (l->left_out) {
-        int n = snprintf(tail, sizeof tail, "... %zu bytes left out: get_incident has them\n",
-                         l->left_out);
+        int n = snprintf(tail, sizeof tail, "... %zu bytes left out: get_incident has them\n", l->left_out);
         if (l->out->len + (size_t)n <= l->cap)
             buf_adds(l->out, tail);
     }
@@ -104,8 +102,7 @@ static void lines_end(struct lines *l)
 
 static bool label_is_shown_elsewhere(const char *key)
 {
-    static const char *const shown[] = {"alertname", "severity", "ruleId", "ruleSource",
-                                        "threshold.name"};
+    static const char *const shown[] = {"alertname", "severity", "ruleId", "ruleSource", "threshold.name"};
     for (size_t i = 0; i < ARRAY_LEN(shown); i++)
         if (strcmp(key, shown[i]) == 0)
             return true;
@@ -155,13 +152,11 @@ static void annotation_line(struct lines *l, const char *json, const char *text)
     cJSON_Delete(obj);
 }
 
-static int member_lines(struct lines *l, const struct event_source *from,
-                        const struct incident_view *v)
+static int member_lines(struct lines *l, const struct event_source *from, const struct incident_view *v)
 {
     struct buf b = BUF_INIT(16384);
-    struct stmt *q =
-        store_sql(from->store, "SELECT labels, annotations, status FROM alert WHERE incident_id = ?"
-                               " ORDER BY status, id DESC LIMIT 10");
+    struct stmt *q = store_sql(from->store, "SELECT labels, annotations, status FROM alert WHERE incident_id = ?"
+                                            " ORDER BY status, id DESC LIMIT 10");
     bind_int(q, 1, v->id);
     int r, n = 0;
     while ((r = stmt_step(q)) > 0) {
@@ -188,13 +183,11 @@ static int member_lines(struct lines *l, const struct event_source *from,
     return r < 0 ? r : 0;
 }
 
-static void head_line(struct lines *l, const struct event_source *from,
-                      const struct incident_view *v)
+static void head_line(struct lines *l, const struct event_source *from, const struct incident_view *v)
 {
     char since[RFC3339_SIZE], age[DURATION_SIZE];
     struct buf b = BUF_INIT(8192);
-    buf_addf(&b, "%s %s: ", severity_name((enum alert_severity)v->severity),
-             status_name(v->status));
+    buf_addf(&b, "%s %s: ", severity_name((enum alert_severity)v->severity), status_name(v->status));
     incident_view_title(v, &b);
     if (v->members > 1)
         buf_addf(&b, ", %lld alerts", (long long)v->members);
@@ -227,8 +220,7 @@ static void text_lines(struct lines *l, const struct incident_view *v)
     buf_done(&b);
 }
 
-static int tail_lines(struct lines *l, const struct event_source *from, const struct history *h,
-                      const char *playbook, int64_t id)
+static int tail_lines(struct lines *l, const struct event_source *from, const struct history *h, const char *playbook, int64_t id)
 {
     struct buf b = BUF_INIT(4096);
     buf_adds(&b, "history: ");
@@ -246,8 +238,7 @@ static int tail_lines(struct lines *l, const struct event_source *from, const st
     return r;
 }
 
-static void meta_of(struct event *e, const struct incident_view *v, const char *kind,
-                    const struct history *h, const char *playbook)
+static void meta_of(struct event *e, const struct incident_view *v, const char *kind, const struct history *h, const char *playbook)
 {
     enum verdict last = v->verdict ? (enum verdict)v->verdict : h->last_verdict;
     meta(e, "kind", kind);
@@ -267,8 +258,7 @@ static void meta_of(struct event *e, const struct incident_view *v, const char *
     meta(e, "playbook", playbook);
 }
 
-int event_of_incident(struct event *e, const struct event_source *from,
-                      const struct incident_view *v, const char *kind)
+int event_of_incident(struct event *e, const struct event_source *from, const struct incident_view *v, const char *kind)
 {
     struct history h;
     int r = history_read(from->store, v->problem_id, v->id, from->now - WEEK_MS, &h);
@@ -301,11 +291,8 @@ static int group_line(struct lines *l, const struct event_source *from, struct s
     }
     if (n > 1)
         buf_addf(&b, ": %lld incidents", (long long)n);
-    struct stmt *q =
-        store_sql(from->store, "SELECT i.id, p.service, p.namespace, i.status FROM incident i JOIN "
-                               "problem p ON p.id = i.problem_id"
-                               " WHERE i.due_at = -1 AND p.alertname = ? AND p.cluster = ? AND "
-                               "i.severity = ? ORDER BY i.id LIMIT 6");
+    struct stmt *q = store_sql(from->store, "SELECT i.id, p.service, p.namespace, i.status FROM incident i JOIN problem p ON p.id = i.problem_id"
+                                            " WHERE i.due_at = -1 AND p.alertname = ? AND p.cluster = ? AND i.severity = ? ORDER BY i.id LIMIT 6");
     bind_text(q, 1, col_text(group, 0));
     bind_text(q, 2, col_text(group, 1));
     bind_int(q, 3, col_int(group, 2));
@@ -330,12 +317,9 @@ static int group_line(struct lines *l, const struct event_source *from, struct s
 
 static int digest_groups(struct lines *l, const struct event_source *from, int64_t total)
 {
-    struct stmt *q =
-        store_sql(from->store, "SELECT p.alertname, p.cluster, i.severity, count(*) FROM incident "
-                               "i JOIN problem p ON p.id = i.problem_id"
-                               " WHERE i.due_at = -1 GROUP BY p.alertname, p.cluster, i.severity"
-                               " ORDER BY max(i.environment = 1 AND i.severity = 4) DESC, "
-                               "i.severity DESC, count(*) DESC, min(i.id) LIMIT 200");
+    struct stmt *q = store_sql(from->store, "SELECT p.alertname, p.cluster, i.severity, count(*) FROM incident i JOIN problem p ON p.id = i.problem_id"
+                                            " WHERE i.due_at = -1 GROUP BY p.alertname, p.cluster, i.severity"
+                                            " ORDER BY max(i.environment = 1 AND i.severity = 4) DESC, i.severity DESC, count(*) DESC, min(i.id) LIMIT 200");
     int64_t named = 0;
     int r;
     while ((r = stmt_step(q)) > 0) {
@@ -348,32 +332,26 @@ static int digest_groups(struct lines *l, const struct event_source *from, int64
     stmt_reset(q);
     if (named < total) {
         char rest[TAIL_ROOM];
-        snprintf(rest, sizeof rest, "and %lld more incidents: list_incidents pages through all\n",
-                 (long long)(total - named));
+        snprintf(rest, sizeof rest, "and %lld more incidents: list_incidents pages through all\n", (long long)(total - named));
         if (l->out->len + strlen(rest) <= l->cap)
             buf_adds(l->out, rest);
     }
     return r;
 }
 
-int event_of_digest(struct event *e, const struct event_source *from, const char *heading,
-                    size_t max_bytes)
+int event_of_digest(struct event *e, const struct event_source *from, const char *heading, size_t max_bytes)
 {
-    struct stmt *q =
-        store_sql(from->store,
-                  "SELECT count(*), max(severity), sum(environment), sum(status = 0), sum(members)"
-                  " FROM incident WHERE due_at = -1");
+    struct stmt *q = store_sql(from->store, "SELECT count(*), max(severity), sum(environment), sum(status = 0), sum(members)"
+                                            " FROM incident WHERE due_at = -1");
     int r = stmt_step(q);
     if (r < 0)
         return r;
-    int64_t n = col_int(q, 0), worst = col_int(q, 1), prod = col_int(q, 2), firing = col_int(q, 3),
-            alerts = col_int(q, 4);
+    int64_t n = col_int(q, 0), worst = col_int(q, 1), prod = col_int(q, 2), firing = col_int(q, 3), alerts = col_int(q, 4);
     stmt_reset(q);
-    struct lines l = {.out = &e->content,
-                      .cap = max_bytes < e->content.max ? max_bytes : e->content.max};
+    struct lines l = {.out = &e->content, .cap = max_bytes < e->content.max ? max_bytes : e->content.max};
     struct buf b = BUF_INIT(1024);
-    buf_addf(&b, "%lld %s%s: %lld firing, %lld in prod; worst first", (long long)n,
-             n == 1 ? "incident " : "incidents ", heading, (long long)firing, (long long)prod);
+    buf_addf(&b, "%lld %s%s: %lld firing, %lld in prod; worst first", (long long)n, n == 1 ? "incident " : "incidents ", heading,
+             (long long)firing, (long long)prod);
     line(&l, buf_str(&b));
     buf_done(&b);
     r = digest_groups(&l, from, n);

@@ -57,8 +57,7 @@ static int problem_of(struct store *s, const struct alert *a, int64_t *ret_id)
     stmt_reset(q);
     if (r != 0)
         return r < 0 ? r : 0;
-    q = store_sql(s,
-                  "INSERT INTO problem(alertname, cluster, namespace, service) VALUES(?, ?, ?, ?)");
+    q = store_sql(s, "INSERT INTO problem(alertname, cluster, namespace, service) VALUES(?, ?, ?, ?)");
     bind_text(q, 1, a->alertname);
     bind_text(q, 2, a->cluster);
     bind_text(q, 3, a->namespace);
@@ -73,11 +72,10 @@ static int problem_of(struct store *s, const struct alert *a, int64_t *ret_id)
 
 static int member_insert(struct incident_intake *in, int64_t incident_id, const struct alert *a)
 {
-    struct stmt *q =
-        store_sql(in->store,
-                  "INSERT INTO alert(incident_id, source, fingerprint, status, labels, annotations,"
-                  " starts_at, ends_at, generator_url, first_at, last_at)"
-                  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, 0), nullif(?8, 0), ?9, ?10, ?10)");
+    struct stmt *q = store_sql(
+        in->store, "INSERT INTO alert(incident_id, source, fingerprint, status, labels, annotations,"
+                   " starts_at, ends_at, generator_url, first_at, last_at)"
+                   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, 0), nullif(?8, 0), ?9, ?10, ?10)");
     bind_int(q, 1, incident_id);
     bind_text(q, 2, a->source);
     bind_text(q, 3, a->fingerprint);
@@ -94,8 +92,7 @@ static int member_insert(struct incident_intake *in, int64_t incident_id, const 
 static int member_set(struct incident_intake *in, int64_t member_id, int status, int64_t ends_at)
 {
     struct stmt *q = store_sql(
-        in->store,
-        "UPDATE alert SET status = ?2, last_at = ?3, ends_at = nullif(?4, 0) WHERE id = ?1");
+        in->store, "UPDATE alert SET status = ?2, last_at = ?3, ends_at = nullif(?4, 0) WHERE id = ?1");
     bind_int(q, 1, member_id);
     bind_int(q, 2, status);
     bind_int(q, 3, in->now);
@@ -103,8 +100,7 @@ static int member_set(struct incident_intake *in, int64_t member_id, int status,
     return stmt_run(q);
 }
 
-// The member of this incident that the alert is, if it was in it before: 0 and its id, or 0 and no
-// id.
+// The member of this incident that the alert is, if it was in it before: 0 and its id, or 0 and no id.
 static int member_of(struct store *s, int64_t incident_id, const struct alert *a, int64_t *ret_id)
 {
     struct stmt *q = store_sql(s, "SELECT id FROM alert WHERE source = ? AND fingerprint = ?"
@@ -126,9 +122,8 @@ static int note_named(struct incident_intake *in, int64_t id)
     int r = id_set_add(in->named, id);
     if (r <= 0)
         return r;
-    struct stmt *q =
-        store_sql(in->store, "UPDATE incident SET notifications = notifications + 1,"
-                             " last_seen_at = ?2, truncated = max(truncated, ?3) WHERE id = ?1");
+    struct stmt *q = store_sql(in->store, "UPDATE incident SET notifications = notifications + 1,"
+                                          " last_seen_at = ?2, truncated = max(truncated, ?3) WHERE id = ?1");
     bind_int(q, 1, id);
     bind_int(q, 2, in->now);
     bind_int(q, 3, in->truncated);
@@ -138,21 +133,19 @@ static int note_named(struct incident_intake *in, int64_t id)
 // The question is open (again): pushed as soon as the budget allows, as delivery 1.
 static int ask(struct incident_intake *in, int64_t id, const char *why)
 {
-    struct stmt *q =
-        store_sql(in->store, "UPDATE incident SET state = 0, delivery = 0, due_at = 0, ask = ?2,"
-                             " asked_at = ?3, tell_resolved = 0 WHERE id = ?1");
+    struct stmt *q = store_sql(in->store, "UPDATE incident SET state = 0, delivery = 0, due_at = 0, ask = ?2,"
+                                          " asked_at = ?3, tell_resolved = 0 WHERE id = ?1");
     bind_int(q, 1, id);
     bind_text(q, 2, why);
     bind_int(q, 3, in->now);
     return stmt_run(q);
 }
 
-static int set_firing(struct incident_intake *in, const struct row *i, int64_t severity,
-                      bool reopened)
+static int set_firing(struct incident_intake *in, const struct row *i, int64_t severity, bool reopened)
 {
-    struct stmt *q = store_sql(in->store, "UPDATE incident SET status = 0, closed_at = NULL, "
-                                          "members = members + 1, severity = max(severity, ?2),"
-                                          " flaps = flaps + ?3, tell_resolved = 0 WHERE id = ?1");
+    struct stmt *q = store_sql(
+        in->store, "UPDATE incident SET status = 0, closed_at = NULL, members = members + 1, severity = max(severity, ?2),"
+                   " flaps = flaps + ?3, tell_resolved = 0 WHERE id = ?1");
     bind_int(q, 1, i->id);
     bind_int(q, 2, severity);
     bind_int(q, 3, reopened);
@@ -160,8 +153,7 @@ static int set_firing(struct incident_intake *in, const struct row *i, int64_t s
 }
 
 // Why the incident asks now that one more alert of it fires; NULL when that is no news.
-static const char *why_ask(const struct row *i, const struct alert *a, bool reopened, bool known,
-                           char *out, size_t size)
+static const char *why_ask(const struct row *i, const struct alert *a, bool reopened, bool known, char *out, size_t size)
 {
     bool decided = i->state == STATE_DECIDED;
     if (decided && reopened && i->verdict != VERDICT_NOISE) {
@@ -169,9 +161,8 @@ static const char *why_ask(const struct row *i, const struct alert *a, bool reop
         return out;
     }
     if (decided && !reopened && !(known && i->verdict == VERDICT_NOISE)) {
-        snprintf(out, size,
-                 known ? "one of its alerts fires again after the verdict %s"
-                       : "a new alert joined after the verdict %s",
+        snprintf(out, size, known ? "one of its alerts fires again after the verdict %s"
+                                  : "a new alert joined after the verdict %s",
                  verdict_name(i->verdict));
         return out;
     }
@@ -185,8 +176,7 @@ static const char *why_ask(const struct row *i, const struct alert *a, bool reop
 }
 
 // One more alert fires in an incident that exists.
-static int fire_into(struct incident_intake *in, const struct row *i, const struct alert *a,
-                     int64_t member_id)
+static int fire_into(struct incident_intake *in, const struct row *i, const struct alert *a, int64_t member_id)
 {
     bool reopened = i->status != STATUS_FIRING;
     int r = member_id ? member_set(in, member_id, STATUS_FIRING, 0) : member_insert(in, i->id, a);
@@ -199,15 +189,13 @@ static int fire_into(struct incident_intake *in, const struct row *i, const stru
     return r < 0 ? r : note_named(in, i->id);
 }
 
-static int open_new(struct incident_intake *in, int64_t problem_id, const struct alert *a,
-                    enum incident_kind kind)
+static int open_new(struct incident_intake *in, int64_t problem_id, const struct alert *a, enum incident_kind kind)
 {
     bool closed = kind == KIND_TEST; // a test closes itself
     struct stmt *q = store_sql(
-        in->store,
-        "INSERT INTO incident(problem_id, kind, environment, source, severity, status, text,"
-        " opened_at, last_seen_at, closed_at, members, asked_at, due_at)"
-        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, nullif(?9, 0), ?10, ?8, 0)");
+        in->store, "INSERT INTO incident(problem_id, kind, environment, source, severity, status, text,"
+                   " opened_at, last_seen_at, closed_at, members, asked_at, due_at)"
+                   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, nullif(?9, 0), ?10, ?8, 0)");
     bind_int(q, 1, problem_id);
     bind_int(q, 2, kind);
     bind_int(q, 3, config_is_prod(in->config, a->cluster));
@@ -232,8 +220,7 @@ static bool within_flap(const struct incident_intake *in, const struct row *i)
     return in->config->flap_s > 0 && in->now - i->closed_at <= in->config->flap_s * 1000;
 }
 
-// The alert is no member of an open incident: join the problem's open one, reopen its last one, or
-// open a new one.
+// The alert is no member of an open incident: join the problem's open one, reopen its last one, or open a new one.
 static int fire_new(struct incident_intake *in, const struct alert *a, enum incident_kind kind)
 {
     int64_t problem_id = 0, member_id = 0;
@@ -260,8 +247,7 @@ static int fire_new(struct incident_intake *in, const struct alert *a, enum inci
     return r < 0 ? r : fire_into(in, &i, a, member_id);
 }
 
-static int repeat(struct incident_intake *in, const struct row *i, int64_t member_id,
-                  int64_t member_last_at)
+static int repeat(struct incident_intake *in, const struct row *i, int64_t member_id, int64_t member_last_at)
 {
     int r = 0;
     if (in->now - member_last_at > MEMBER_NOTE_MS || member_last_at > in->now)
@@ -276,15 +262,12 @@ static bool tells_resolution(const struct row *i)
     return i->state == STATE_TAKEN;
 }
 
-static int resolve(struct incident_intake *in, const struct row *i, int64_t member_id,
-                   const struct alert *a)
+static int resolve(struct incident_intake *in, const struct row *i, int64_t member_id, const struct alert *a)
 {
     int r = member_set(in, member_id, STATUS_RESOLVED, a->ends_at ? a->ends_at : in->now);
     bool last = i->members <= 1;
-    struct stmt *q = store_sql(
-        in->store,
-        "UPDATE incident SET members = members - 1, status = CASE WHEN ?2 THEN 1 ELSE status END,"
-        " closed_at = CASE WHEN ?2 THEN ?3 END, tell_resolved = ?4 WHERE id = ?1");
+    struct stmt *q = store_sql(in->store, "UPDATE incident SET members = members - 1, status = CASE WHEN ?2 THEN 1 ELSE status END,"
+                                          " closed_at = CASE WHEN ?2 THEN ?3 END, tell_resolved = ?4 WHERE id = ?1");
     bind_int(q, 1, i->id);
     bind_int(q, 2, last);
     bind_int(q, 3, in->now);
@@ -347,16 +330,13 @@ int incident_take(struct incident_intake *in, const struct alert *a)
     return take_real(in, a, KIND_ALERT);
 }
 
-int incident_oversized(struct incident_intake *in, const char *sender, const char *peer,
-                       uint64_t bytes)
+int incident_oversized(struct incident_intake *in, const char *sender, const char *peer, uint64_t bytes)
 {
     char text[256], number[24];
     struct buf json = BUF_INIT(1024);
     struct jw w = JW(&json);
-    snprintf(text, sizeof text,
-             "a notification of %" PRIu64 " bytes or more from %s is over the limit of %" PRId64
-             " bytes: its alerts are not known here",
-             bytes, sender, in->config->max_body);
+    snprintf(text, sizeof text, "a notification of %" PRIu64 " bytes or more from %s is over the limit of %" PRId64
+             " bytes: its alerts are not known here", bytes, sender, in->config->max_body);
     snprintf(number, sizeof number, "%" PRIu64, bytes);
     jw_object(&w);
     jw_kstr(&w, "alertname", "oversized notification");
@@ -385,8 +365,7 @@ int incident_oversized(struct incident_intake *in, const char *sender, const cha
 
 static int close_silent(struct store *s, int64_t id, int status, int64_t now)
 {
-    struct stmt *q =
-        store_sql(s, "UPDATE incident SET status = ?2, closed_at = ?3, members = 0 WHERE id = ?1");
+    struct stmt *q = store_sql(s, "UPDATE incident SET status = ?2, closed_at = ?3, members = 0 WHERE id = ?1");
     bind_int(q, 1, id);
     bind_int(q, 2, status);
     bind_int(q, 3, now);
@@ -401,9 +380,8 @@ static int sweep_before(struct store *s, int64_t before, bool oversized, int64_t
 {
     int64_t ids[SWEEP_MAX];
     int n = 0, r;
-    struct stmt *q = store_sql(
-        s, "SELECT id FROM incident WHERE status = 0 AND last_seen_at < ? AND (kind = 2) = ?"
-           " ORDER BY last_seen_at LIMIT 500");
+    struct stmt *q = store_sql(s, "SELECT id FROM incident WHERE status = 0 AND last_seen_at < ? AND (kind = 2) = ?"
+                                  " ORDER BY last_seen_at LIMIT 500");
     bind_int(q, 1, before);
     bind_int(q, 2, oversized);
     while ((r = stmt_step(q)) > 0 && n < SWEEP_MAX)
@@ -426,8 +404,7 @@ int incident_sweep(struct store *s, const struct config *c, int64_t now)
 
 int incident_taken(struct store *s, const struct config *c, int64_t id, int64_t now)
 {
-    struct stmt *q = store_sql(
-        s, "UPDATE incident SET state = 2, taken_at = ?2, due_at = ?3 WHERE id = ?1 AND state < 2");
+    struct stmt *q = store_sql(s, "UPDATE incident SET state = 2, taken_at = ?2, due_at = ?3 WHERE id = ?1 AND state < 2");
     bind_int(q, 1, id);
     bind_int(q, 2, now);
     if (c->unattended_s > 0)
@@ -437,8 +414,7 @@ int incident_taken(struct store *s, const struct config *c, int64_t id, int64_t 
 
 int incident_decide(struct store *s, int64_t id, const struct verdict_note *note, int64_t now)
 {
-    struct stmt *q = store_sql(s, "UPDATE incident SET state = 3, verdict = ?2, decided_at = ?3, "
-                                  "taken_at = coalesce(taken_at, ?3),"
+    struct stmt *q = store_sql(s, "UPDATE incident SET state = 3, verdict = ?2, decided_at = ?3, taken_at = coalesce(taken_at, ?3),"
                                   " due_at = NULL, ask = NULL WHERE id = ?1");
     bind_int(q, 1, id);
     bind_int(q, 2, note->verdict);
@@ -448,10 +424,8 @@ int incident_decide(struct store *s, int64_t id, const struct verdict_note *note
         r = -ENOENT;
     if (r < 0)
         return r;
-    q = store_sql(
-        s,
-        "INSERT INTO verdict(incident_id, at, verdict, summary, root_cause, action, confidence, by)"
-        " VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
+    q = store_sql(s, "INSERT INTO verdict(incident_id, at, verdict, summary, root_cause, action, confidence, by)"
+                     " VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
     bind_int(q, 1, id);
     bind_int(q, 2, now);
     bind_int(q, 3, note->verdict);

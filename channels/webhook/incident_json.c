@@ -18,8 +18,7 @@ int incident_json_scalars(struct jw *w, struct store *s, const struct incident_v
     jw_kstr(w, "status", status_name(v->status));
     jw_kstr(w, "state", state_name(v->state));
     jw_kstr(w, "text", v->text);
-    struct stmt *q = store_sql(s, "SELECT summary, root_cause, action FROM verdict WHERE "
-                                  "incident_id = ? ORDER BY id DESC LIMIT 1");
+    struct stmt *q = store_sql(s, "SELECT summary, root_cause, action FROM verdict WHERE incident_id = ? ORDER BY id DESC LIMIT 1");
     bind_int(q, 1, v->id);
     int r = stmt_step(q);
     jw_kstr(w, "verdict", verdict_name(v->verdict));
@@ -37,20 +36,17 @@ int incident_json_scalars(struct jw *w, struct store *s, const struct incident_v
     return r < 0 ? r : w->out->error;
 }
 
-static int alerts_json(struct jw *w, struct store *s, const struct incident_view *v,
-                       size_t max_bytes)
+static int alerts_json(struct jw *w, struct store *s, const struct incident_view *v, size_t max_bytes)
 {
-    struct stmt *q = store_sql(
-        s, "SELECT fingerprint, status, labels, annotations, starts_at, ends_at, generator_url"
-           " FROM alert WHERE incident_id = ? ORDER BY status, id");
+    struct stmt *q = store_sql(s, "SELECT fingerprint, status, labels, annotations, starts_at, ends_at, generator_url"
+                                  " FROM alert WHERE incident_id = ? ORDER BY status, id");
     bind_int(q, 1, v->id);
     int64_t left_out = 0;
     int r;
     jw_key(w, "alerts");
     jw_array(w);
     while ((r = stmt_step(q)) > 0) {
-        size_t size =
-            strlen(col_text(q, 2)) + strlen(col_text(q, 3)) + strlen(col_text(q, 6)) + 256;
+        size_t size = strlen(col_text(q, 2)) + strlen(col_text(q, 3)) + strlen(col_text(q, 6)) + 256;
         if (left_out || w->out->len + size > max_bytes) {
             left_out++;
             continue;
@@ -75,9 +71,8 @@ static int alerts_json(struct jw *w, struct store *s, const struct incident_view
 
 static int verdicts_json(struct jw *w, struct store *s, int64_t id)
 {
-    struct stmt *q =
-        store_sql(s, "SELECT at, verdict, summary, root_cause, action, confidence, by FROM verdict"
-                     " WHERE incident_id = ? ORDER BY id LIMIT 50");
+    struct stmt *q = store_sql(s, "SELECT at, verdict, summary, root_cause, action, confidence, by FROM verdict"
+                                  " WHERE incident_id = ? ORDER BY id LIMIT 50");
     bind_int(q, 1, id);
     int r;
     jw_key(w, "verdicts");
@@ -104,16 +99,12 @@ static int verdicts_json(struct jw *w, struct store *s, int64_t id)
 static int timeline_json(struct jw *w, struct store *s, const struct incident_view *v)
 {
     // Fired and resolved are of the incident itself; all else was noted when it happened.
-    struct stmt *q = store_sql(
-        s,
-        "SELECT at, what, detail FROM ("
-        " SELECT opened_at AS at, 'fired' AS what, '' AS detail, 0 AS n FROM incident WHERE id = ?1"
-        " UNION ALL SELECT at, action, actor || CASE WHEN detail <> '' THEN ': ' || detail ELSE '' "
-        "END, 1"
-        "  FROM (SELECT * FROM trail WHERE incident_id = ?1 ORDER BY id DESC LIMIT 100)"
-        " UNION ALL SELECT closed_at, CASE status WHEN 2 THEN 'stale' ELSE 'resolved' END, '', 2 "
-        "FROM incident"
-        "  WHERE id = ?1 AND closed_at IS NOT NULL) ORDER BY at, n");
+    struct stmt *q = store_sql(s, "SELECT at, what, detail FROM ("
+                                  " SELECT opened_at AS at, 'fired' AS what, '' AS detail, 0 AS n FROM incident WHERE id = ?1"
+                                  " UNION ALL SELECT at, action, actor || CASE WHEN detail <> '' THEN ': ' || detail ELSE '' END, 1"
+                                  "  FROM (SELECT * FROM trail WHERE incident_id = ?1 ORDER BY id DESC LIMIT 100)"
+                                  " UNION ALL SELECT closed_at, CASE status WHEN 2 THEN 'stale' ELSE 'resolved' END, '', 2 FROM incident"
+                                  "  WHERE id = ?1 AND closed_at IS NOT NULL) ORDER BY at, n");
     bind_int(q, 1, v->id);
     int r;
     jw_key(w, "timeline");
@@ -129,8 +120,7 @@ static int timeline_json(struct jw *w, struct store *s, const struct incident_vi
     return r;
 }
 
-int incident_json(struct jw *w, struct store *s, const struct incident_view *v, bool timeline,
-                  size_t max_bytes)
+int incident_json(struct jw *w, struct store *s, const struct incident_view *v, bool timeline, size_t max_bytes)
 {
     jw_object(w);
     int r = incident_json_scalars(w, s, v);

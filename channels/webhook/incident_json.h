@@ -1,7 +1,6 @@
 #pragma once
 
-// An incident as one JSON object, with the names of the export (design.md, 2), for tools,
-// subcommands and --json alike.
+// An incident as one JSON object, with the names of the export (design.md, 2), for tools, subcommands and --json alike.
 
 #include "channels/webhook/view.h"
 #include "common/json.h"
@@ -9,8 +8,6 @@
 // The scalar members, without braces: inside an object of the caller.
 int incident_json_scalars(struct jw *w, struct store *s, const struct incident_view *v) MUST_CHECK;
 
-// The whole object: scalars, alerts, verdicts, and with `timeline` what happened when. Members of
-// `alerts` stop once the buffer holds max_bytes; "alerts_left_out" then counts the rest. 0, or a
-// store error.
-int incident_json(struct jw *w, struct store *s, const struct incident_view *v, bool timeline,
-                  size_t max_bytes) MUST_CHECK;
+// The whole object: scalars, alerts, verdicts, and with `timeline` what happened when. Members of `alerts` stop once the buffer holds
+// max_bytes; "alerts_left_out" then counts the rest. 0, or a store error.
+int incident_json(struct jw *w, struct store *s, const struct incident_view *v, bool timeline, size_t max_bytes) MUST_CHECK;

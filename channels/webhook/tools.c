@@ -48,17 +48,13 @@ static void take(struct webhook_tools *t, int64_t id, const char *tool)
     struct take_job *job = calloc(1, sizeof *job);
     if (!job)
         return;
-    *job = (struct take_job){.job = {.apply = take_apply, .done = take_done},
-                             .config = t->config,
-                             .id = id,
-                             .tool = tool};
+    *job = (struct take_job){.job = {.apply = take_apply, .done = take_done}, .config = t->config, .id = id, .tool = tool};
     group_commit_submit(t->commit, &job->job, TOOL_PATIENCE_MS);
 }
 
 static void fail_call(struct mcp_call *call, const struct webhook_tools *t, int error)
 {
-    mcp_call_error(call, "the store cannot be read: %s",
-                   error == -ENOMEM ? "out of memory" : store_error(t->store));
+    mcp_call_error(call, "the store cannot be read: %s", error == -ENOMEM ? "out of memory" : store_error(t->store));
 }
 
 // ---- get_incident ----
@@ -108,8 +104,7 @@ static int list_one(const struct webhook_tools *t, int64_t id, struct jw *w, str
     return r;
 }
 
-static int list_all(const struct webhook_tools *t, const struct listing *l, struct buf *json,
-                    struct buf *text)
+static int list_all(const struct webhook_tools *t, const struct listing *l, struct buf *json, struct buf *text)
 {
     int64_t ids[LISTING_MAX], total = 0;
     int n = 0, shown = 0;
@@ -153,11 +148,8 @@ static int parse_cursor(const char *text, int64_t *ret_before)
 static void list_incidents(struct mcp_call *call, const cJSON *args, void *data)
 {
     struct webhook_tools *t = data;
-    struct listing l = {.severity = -1,
-                        .cluster = json_str(args, "cluster"),
-                        .limit = (int)json_int(args, "limit", 20)};
-    const char *state = json_str(args, "state"), *severity = json_str(args, "severity"),
-               *cursor = json_str(args, "cursor");
+    struct listing l = {.severity = -1, .cluster = json_str(args, "cluster"), .limit = (int)json_int(args, "limit", 20)};
+    const char *state = json_str(args, "state"), *severity = json_str(args, "severity"), *cursor = json_str(args, "cursor");
     struct buf json = BUF_INIT(MAX_JSON), text = BUF_INIT(MAX_JSON);
     if (state && listing_state_named(state, &l.state) < 0)
         l.state = LIST_UNDECIDED; // cannot be: the schema has the words
@@ -243,13 +235,10 @@ static void log_done(struct commit_job *job, int error)
     if (error == 0)
         log_answer(l);
     else if (error == -ENOENT)
-        mcp_call_error(l->call, "incident_ids: there is no incident %lld; nothing was logged",
-                       (long long)l->unknown);
+        mcp_call_error(l->call, "incident_ids: there is no incident %lld; nothing was logged", (long long)l->unknown);
     else
         mcp_call_error(l->call, "nothing was logged, call again: the store could not commit (%s)",
-                       error == -ENOSPC  ? "disk full"
-                       : error == -EBUSY ? "locked by another process"
-                                         : "see the log");
+                       error == -ENOSPC ? "disk full" : error == -EBUSY ? "locked by another process" : "see the log");
     buf_done(&l->strings);
     free(l);
 }
@@ -289,62 +278,24 @@ static void log_incident(struct mcp_call *call, const cJSON *args, void *data)
 // ---- the table ----
 
 static const struct mcp_param log_incident_params[] = {
-    {.name = "incident_ids",
-     .description = "the incidents that this verdict is for",
-     .type = MCP_INTEGERS,
-     .required = true,
-     .min = 1,
-     .max = 9007199254740991.0,
-     .max_items = MAX_IDS},
-    {.name = "verdict",
-     .description =
-         "noise: nothing was wrong; auto_fixed: a safe action mended it; escalated: a person was "
-         "told; real: a true problem, handled; unsure: cannot tell (escalate)",
-     .type = MCP_STRING,
-     .required = true,
-     .one_of = verdict_names},
-    {.name = "summary",
-     .description = "one sentence: what it was",
-     .type = MCP_STRING,
-     .required = true,
-     .min = 1,
-     .max = MAX_NOTE},
+    {.name = "incident_ids", .description = "the incidents that this verdict is for", .type = MCP_INTEGERS, .required = true, .min = 1, .max = 9007199254740991.0, .max_items = MAX_IDS},
+    {.name = "verdict", .description = "noise: nothing was wrong; auto_fixed: a safe action mended it; escalated: a person was told; real: a true problem, handled; unsure: cannot tell (escalate)", .type = MCP_STRING, .required = true, .one_of = verdict_names},
+    {.name = "summary", .description = "one sentence: what it was", .type = MCP_STRING, .required = true, .min = 1, .max = MAX_NOTE},
     {.name = "root_cause", .description = "why it happened", .type = MCP_STRING, .max = MAX_NOTE},
     {.name = "action", .description = "what was done", .type = MCP_STRING, .max = MAX_NOTE},
     {.name = "confidence", .description = "0 to 1", .type = MCP_NUMBER, .min = 0, .max = 1},
 };
 
 static const struct mcp_param get_incident_params[] = {
-    {.name = "incident_id",
-     .description = "its number",
-     .type = MCP_INTEGER,
-     .required = true,
-     .min = 1,
-     .max = 9007199254740991.0},
+    {.name = "incident_id", .description = "its number", .type = MCP_INTEGER, .required = true, .min = 1, .max = 9007199254740991.0},
 };
 
 static const struct mcp_param list_incidents_params[] = {
-    {.name = "state",
-     .description = "undecided (default): waits for a verdict; open: firing now; all",
-     .type = MCP_STRING,
-     .one_of = listing_states},
-    {.name = "severity",
-     .description = "only this one",
-     .type = MCP_STRING,
-     .one_of = severity_words},
-    {.name = "cluster",
-     .description = "only this one, its exact name",
-     .type = MCP_STRING,
-     .max = 512},
-    {.name = "limit",
-     .description = "incidents a page, default 20",
-     .type = MCP_INTEGER,
-     .min = 1,
-     .max = LISTING_MAX},
-    {.name = "cursor",
-     .description = "next_cursor of the page before",
-     .type = MCP_STRING,
-     .max = 64},
+    {.name = "state", .description = "undecided (default): waits for a verdict; open: firing now; all", .type = MCP_STRING, .one_of = listing_states},
+    {.name = "severity", .description = "only this one", .type = MCP_STRING, .one_of = severity_words},
+    {.name = "cluster", .description = "only this one, its exact name", .type = MCP_STRING, .max = 512},
+    {.name = "limit", .description = "incidents a page, default 20", .type = MCP_INTEGER, .min = 1, .max = LISTING_MAX},
+    {.name = "cursor", .description = "next_cursor of the page before", .type = MCP_STRING, .max = 64},
 };
 
 #define PARAMS(p) .params = p, .n_params = ARRAY_LEN(p)
@@ -352,23 +303,20 @@ static const struct mcp_param list_incidents_params[] = {
 const struct mcp_tool webhook_tool_table[] = {
     {.name = "log_incident",
      .title = "Log a verdict",
-     .description = "Record the verdict on one or many incidents. Every incident needs one; until "
-                    "then it comes again. "
+     .description = "Record the verdict on one or many incidents. Every incident needs one; until then it comes again. "
                     "Logging again adds to the trail, the last verdict counts.",
      PARAMS(log_incident_params),
      .flags = MCP_ALWAYS_LOAD,
      .call = log_incident},
     {.name = "get_incident",
      .title = "One incident, whole",
-     .description = "Everything about one incident: its alerts with labels and annotations, "
-                    "verdicts, timeline. Marks it as taken.",
+     .description = "Everything about one incident: its alerts with labels and annotations, verdicts, timeline. Marks it as taken.",
      PARAMS(get_incident_params),
      .flags = MCP_READ_ONLY | MCP_IDEMPOTENT,
      .call = get_incident},
     {.name = "list_incidents",
      .title = "List incidents",
-     .description =
-         "Incidents, newest first, page by page; by default those that wait for a verdict.",
+     .description = "Incidents, newest first, page by page; by default those that wait for a verdict.",
      PARAMS(list_incidents_params),
      .flags = MCP_READ_ONLY | MCP_IDEMPOTENT,
      .call = list_incidents},
