@@ -28,6 +28,8 @@ const char *const schema_steps[] = {
     "  truncated INTEGER NOT NULL DEFAULT 0,"
     "  ask TEXT,"                  // why it asks again, for the event
     "  asked_at INTEGER NOT NULL," // since when the question is open
+    "  since_at INTEGER NOT NULL, since_boot INTEGER NOT NULL," // asked, or taken: wall and boot time
+    "  paged_at INTEGER,"          // the owner was told of it, without the agent
     "  due_at INTEGER,"            // boot time of its next event; 0 = now, NULL = none
     "  tell_resolved INTEGER NOT NULL DEFAULT 0,"
     "  pushed_at INTEGER, taken_at INTEGER, decided_at INTEGER);"
@@ -35,6 +37,7 @@ const char *const schema_steps[] = {
     "CREATE INDEX incident_firing ON incident(problem_id) WHERE status = 0;"
     "CREATE INDEX incident_last_seen ON incident(last_seen_at) WHERE status = 0;"
     "CREATE INDEX incident_due ON incident(due_at) WHERE due_at IS NOT NULL;"
+    "CREATE INDEX incident_unpaged ON incident(since_at) WHERE paged_at IS NULL AND state < 3;"
     "CREATE INDEX incident_tell ON incident(id) WHERE tell_resolved = 1;"
     "CREATE INDEX incident_undecided ON incident(id) WHERE state < 3 OR verdict = 5;"
     "CREATE INDEX incident_opened ON incident(opened_at, kind, verdict);"
@@ -44,7 +47,7 @@ const char *const schema_steps[] = {
     "  incident_id INTEGER NOT NULL REFERENCES incident(id),"
     "  source TEXT NOT NULL, fingerprint TEXT NOT NULL,"
     "  status INTEGER NOT NULL,"
-    "  labels TEXT NOT NULL, annotations TEXT NOT NULL,"
+    "  labels TEXT NOT NULL, annotations TEXT NOT NULL, node TEXT NOT NULL,"
     "  starts_at INTEGER, ends_at INTEGER, generator_url TEXT NOT NULL,"
     "  first_at INTEGER NOT NULL, last_at INTEGER NOT NULL);"
     "CREATE INDEX alert_identity ON alert(source, fingerprint);"

@@ -1,12 +1,15 @@
 #include "channels/webhook/delivery.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "channels/webhook/alert.h"
 #include "channels/webhook/budget.h"
 #include "channels/webhook/event.h"
 #include "channels/webhook/incident.h"
+#include "channels/webhook/pager.h"
+#include "channels/webhook/trail.h"
 #include "common/clock.h"
 #include "common/lease.h"
 #include "common/log.h"
@@ -17,6 +20,7 @@
 #define MAX_DELIVERY 3
 #define DIGEST_MAX 20000 // incidents that one digest folds
 #define SWEEP_MS 60000
+#define PAGER_MS 1000
 #define STORM_TICK_MS 1000 // between looks at a long queue
 #define UNRECORDED_MAX 256
 #define BATCHES_A_TICK 16
@@ -35,7 +39,7 @@ struct delivery {
     bool took_turns;      // another session held the lease since this one began
     int64_t started_at;   // wall: what was asked before belongs into the first digest
     int64_t push_from;    // boot: nothing may be sent before
-    int64_t beat_at, sweep_at, held_back_until; // boot
+    int64_t beat_at, sweep_at, page_at, held_back_until; // boot
     int64_t over_budget_since;                  // boot; 0 = within
     // Pushed while the store could not be written: not sent again, recorded as soon as it can be.
     struct id_set unrecorded;
@@ -88,14 +92,20 @@ static int record_push(struct delivery *d, const struct incident_view *v, const 
         bind_int(q, 3, now + d->config->take_s * 1000);
     bind_int(q, 4, clock_wall_ms());
     bind_int(q, 5, reminder);
-    return stmt_run(q);
+    int r = stmt_run(q);
+    if (r < 0)
+        return r;
+    char detail[32];
+    snprintf(detail, sizeof detail, reminder ? "reminder" : "delivery %lld", (long long)v->delivery);
+    return trail_add(d->store, v->id, "channel", "pushed", detail, clock_wall_ms());
 }
 
 static int record_resolution(struct delivery *d, int64_t id)
 {
     struct stmt *q = store_sql(d->store, "UPDATE incident SET tell_resolved = 0, deliveries = deliveries + 1 WHERE id = ?");
     bind_int(q, 1, id);
-    return stmt_run(q);
+    int r = stmt_run(q);
+    return r < 0 ? r : trail_add(d->store, id, "channel", "pushed", "resolved", clock_wall_ms());
 }
 
 // ---- one event ----
@@ -197,9 +207,15 @@ static int mark_digest(struct delivery *d, int64_t now, int64_t asked_before)
 
 static int record_digest(struct delivery *d, int64_t now, bool session_start)
 {
-    struct stmt *q = store_sql(d->store, "UPDATE incident SET deliveries = deliveries + 1, state = CASE WHEN state = 2 AND NOT ?1 THEN 2 ELSE 1 END,"
+    struct stmt *q = store_sql(d->store, "INSERT INTO trail(at, incident_id, actor, action, detail)"
+                                         " SELECT ?1, id, 'channel', 'pushed', 'in a digest' FROM incident WHERE due_at < 0");
+    bind_int(q, 1, clock_wall_ms());
+    int r = stmt_run(q);
+    if (r < 0)
+        return r;
+    q = store_sql(d->store, "UPDATE incident SET deliveries = deliveries + 1, state = CASE WHEN state = 2 AND NOT ?1 THEN 2 ELSE 1 END,"
                                          " delivery = CASE WHEN ?1 THEN 1 ELSE delivery + 1 END, pushed_at = ?2,"
-                                         " due_at = CASE WHEN delivery + 1 >= 3 AND NOT ?1 THEN NULL ELSE ?3 END WHERE due_at = -1");
+                                         " due_at = CASE WHEN delivery + 1 >= 3 AND NOT ?1 THEN NULL ELSE ?3 END WHERE due_at < 0");
     bind_int(q, 1, session_start);
     bind_int(q, 2, clock_wall_ms());
     if (d->config->take_s > 0)
@@ -351,10 +367,24 @@ static void sweep(struct delivery *d, int64_t now)
     store_checkpoint(d->store);
 }
 
+// Whoever runs pages the owner, with a session or without.
+static void page(struct delivery *d, int64_t now)
+{
+    if (now < d->page_at)
+        return;
+    d->page_at = now + PAGER_MS;
+    int r = pager_run(d->store, d->config, clock_wall_ms(), now);
+    if (r < 0 && r != -EBUSY) {
+        d->page_at = now + SWEEP_MS;
+        log_error("cannot page the owner", "why", store_error(d->store));
+    }
+}
+
 static void tick(struct delivery *d)
 {
     int64_t now = clock_boot_ms();
     sweep(d, now);
+    page(d, now);
     if (d->phase == WAITING_FOR_SESSION)
         return;
     beat(d, now);

@@ -315,12 +315,103 @@ static int group_line(struct lines *l, const struct event_source *from, struct s
     return r < 0 ? r : 0;
 }
 
-static int digest_groups(struct lines *l, const struct event_source *from, int64_t total)
+// ---- one cause, many alerts ----
+
+#define MIN_SHARED 3  // incidents
+#define MAX_CAUSES 3
+
+struct cause {
+    char name[128], cluster[128];
+    int64_t incidents, rules;
+    bool node;
+};
+
+// What most of the incidents share: a node, or a service that several rules complain of. 1 = found.
+static int find_cause(const struct event_source *from, bool node, struct cause *c)
+{
+    struct stmt *q = node
+        ? store_sql(from->store, "SELECT a.node, p.cluster, count(DISTINCT i.id) AS n, count(DISTINCT p.alertname) FROM incident i"
+                                 " JOIN problem p ON p.id = i.problem_id JOIN alert a ON a.incident_id = i.id WHERE i.due_at = -1 AND a.node <> ''"
+                                 " GROUP BY a.node, p.cluster HAVING n >= ?1 ORDER BY n DESC, a.node LIMIT 1")
+        : store_sql(from->store, "SELECT p.service, p.cluster, count(*) AS n, count(DISTINCT p.alertname) AS rules FROM incident i"
+                                 " JOIN problem p ON p.id = i.problem_id WHERE i.due_at = -1 AND p.service <> ''"
+                                 " GROUP BY p.service, p.cluster HAVING n >= ?1 AND rules > 1 ORDER BY n DESC, p.service LIMIT 1");
+    bind_int(q, 1, MIN_SHARED);
+    int r = stmt_step(q);
+    if (r > 0) {
+        *c = (struct cause){.incidents = col_int(q, 2), .rules = col_int(q, 3), .node = node};
+        snprintf(c->name, sizeof c->name, "%s", col_text(q, 0));
+        snprintf(c->cluster, sizeof c->cluster, "%s", col_text(q, 1));
+    }
+    stmt_reset(q);
+    return r;
+}
+
+// Marks its incidents, so that the groups below do not name them again.
+static int explain(const struct event_source *from, const struct cause *c)
+{
+    struct stmt *q = c->node
+        ? store_sql(from->store, "UPDATE incident SET due_at = -2 WHERE due_at = -1 AND id IN (SELECT i.id FROM incident i JOIN problem p"
+                                 " ON p.id = i.problem_id JOIN alert a ON a.incident_id = i.id WHERE i.due_at = -1 AND p.cluster = ?2 AND a.node = ?1)")
+        : store_sql(from->store, "UPDATE incident SET due_at = -2 WHERE due_at = -1 AND problem_id IN"
+                                 " (SELECT id FROM problem WHERE service = ?1 AND cluster = ?2)");
+    bind_text(q, 1, c->name);
+    bind_text(q, 2, c->cluster);
+    return stmt_run(q);
+}
+
+static int cause_line(struct lines *l, const struct event_source *from, const struct cause *c)
+{
+    struct buf b = BUF_INIT(4096);
+    buf_addf(&b, "- %lld incidents share %s %s", (long long)c->incidents, c->node ? "node" : "service", c->name);
+    if (c->cluster[0])
+        buf_addf(&b, " in %s", c->cluster);
+    struct stmt *q = store_sql(from->store, "SELECT p.alertname, count(*), min(i.id), max(i.id), max(i.severity) AS worst FROM incident i"
+                                            " JOIN problem p ON p.id = i.problem_id WHERE i.due_at = -2 GROUP BY p.alertname"
+                                            " ORDER BY worst DESC, count(*) DESC LIMIT 6");
+    int r, shown = 0;
+    while ((r = stmt_step(q)) > 0) {
+        buf_adds(&b, shown++ ? ", " : ": ");
+        text_clean(&b, str_of(col_text(q, 0)), 60, TEXT_ONE_LINE);
+        if (col_int(q, 1) > 1)
+            buf_addf(&b, " %lldx", (long long)col_int(q, 1));
+        buf_addf(&b, " (#%lld%s)", (long long)col_int(q, 2), col_int(q, 3) > col_int(q, 2) ? " ..." : "");
+    }
+    if (c->rules > shown)
+        buf_addf(&b, " and %lld more rules", (long long)(c->rules - shown));
+    line(l, buf_str(&b));
+    buf_done(&b);
+    return r;
+}
+
+// One line for "one node died". Explained incidents end as due_at = -3: named, still in the digest.
+static int causes(struct lines *l, const struct event_source *from, int64_t *named)
+{
+    struct cause c;
+    int r = 0;
+    for (int i = 0; i < MAX_CAUSES && l->out->len + 600 + TAIL_ROOM < l->cap; i++) {
+        r = find_cause(from, true, &c);
+        if (r == 0)
+            r = find_cause(from, false, &c);
+        if (r <= 0)
+            break;
+        r = explain(from, &c);
+        if (r == 0)
+            r = cause_line(l, from, &c);
+        if (r == 0)
+            r = stmt_run(store_sql(from->store, "UPDATE incident SET due_at = -3 WHERE due_at = -2"));
+        if (r < 0)
+            break;
+        *named += c.incidents;
+    }
+    return r < 0 ? r : 0;
+}
+
+static int digest_groups(struct lines *l, const struct event_source *from, int64_t total, int64_t named)
 {
     struct stmt *q = store_sql(from->store, "SELECT p.alertname, p.cluster, i.severity, count(*) FROM incident i JOIN problem p ON p.id = i.problem_id"
                                             " WHERE i.due_at = -1 GROUP BY p.alertname, p.cluster, i.severity"
                                             " ORDER BY max(i.environment = 1 AND i.severity = 4) DESC, i.severity DESC, count(*) DESC, min(i.id) LIMIT 200");
-    int64_t named = 0;
     int r;
     while ((r = stmt_step(q)) > 0) {
         size_t before = l->out->len;
@@ -354,7 +445,10 @@ int event_of_digest(struct event *e, const struct event_source *from, const char
              (long long)firing, (long long)prod);
     line(&l, buf_str(&b));
     buf_done(&b);
-    r = digest_groups(&l, from, n);
+    int64_t named = 0;
+    r = causes(&l, from, &named);
+    if (r == 0)
+        r = digest_groups(&l, from, n, named);
     l.left_out = 0; // what is missing was counted in incidents
     line(&l, str_of("get_incident(ID) for one, log_incident takes many ids at once"));
     l.left_out = 0;

@@ -32,7 +32,8 @@ struct event_source {
 // kind: alert, test, resolved, reminder. `v` is borrowed and must outlive the event. 0, or a store error.
 int event_of_incident(struct event *e, const struct event_source *from, const struct incident_view *v, const char *kind) MUST_CHECK;
 
-// One event for many: those that the caller marked with due_at = DIGEST_MARK, grouped by alertname, cluster and severity, worst first, with ids
-// to drill down. 0, or a store error.
+// One event for many: those that the caller marked with due_at = DIGEST_MARK. What several rules say of one node or service is one line; the
+// rest is grouped by alertname, cluster and severity, worst first, with ids to drill down. May change the marks to other values below 0. 0,
+// or a store error.
 #define DIGEST_MARK (-1)
 int event_of_digest(struct event *e, const struct event_source *from, const char *heading, size_t max_bytes) MUST_CHECK;

@@ -11,22 +11,23 @@
 #define MEMBER_NOTE_MS (3600 * 1000)
 #define OVERSIZED_QUIET_MS (3600 * 1000)
 #define SWEEP_MAX 500
+#define FLAPPING 3 // an incident under investigation that came and went so often is told no more
 #define DAY_MS (24ll * 3600 * 1000)
 
 // An incident as far as the rules need to know it.
 struct row {
-    int64_t id, problem_id, status, state, verdict, severity, members, closed_at;
+    int64_t id, problem_id, status, state, verdict, severity, members, closed_at, flaps;
 };
 
 static const char select_member[] =
-    "SELECT i.id, i.problem_id, i.status, i.state, i.verdict, i.severity, i.members, i.closed_at,"
+    "SELECT i.id, i.problem_id, i.status, i.state, i.verdict, i.severity, i.members, i.closed_at, i.flaps,"
     " a.id, a.status, a.last_at FROM alert a JOIN incident i ON i.id = a.incident_id"
     " WHERE a.source = ? AND a.fingerprint = ? ORDER BY a.id DESC LIMIT 1";
 static const char select_firing[] =
-    "SELECT id, problem_id, status, state, verdict, severity, members, closed_at"
+    "SELECT id, problem_id, status, state, verdict, severity, members, closed_at, flaps"
     " FROM incident WHERE problem_id = ? AND status = 0 LIMIT 1";
 static const char select_latest[] =
-    "SELECT id, problem_id, status, state, verdict, severity, members, closed_at"
+    "SELECT id, problem_id, status, state, verdict, severity, members, closed_at, flaps"
     " FROM incident WHERE problem_id = ? AND kind <> 1 ORDER BY opened_at DESC, id DESC LIMIT 1";
 
 static void read_row(struct stmt *q, struct row *r)
@@ -38,7 +39,8 @@ static void read_row(struct stmt *q, struct row *r)
                       .verdict = col_int(q, 4),
                       .severity = col_int(q, 5),
                       .members = col_int(q, 6),
-                      .closed_at = col_int(q, 7)};
+                      .closed_at = col_int(q, 7),
+                      .flaps = col_int(q, 8)};
 }
 
 // ---- problems ----
@@ -74,8 +76,8 @@ static int member_insert(struct incident_intake *in, int64_t incident_id, const 
 {
     struct stmt *q = store_sql(
         in->store, "INSERT INTO alert(incident_id, source, fingerprint, status, labels, annotations,"
-                   " starts_at, ends_at, generator_url, first_at, last_at)"
-                   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, 0), nullif(?8, 0), ?9, ?10, ?10)");
+                   " starts_at, ends_at, generator_url, first_at, last_at, node)"
+                   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, 0), nullif(?8, 0), ?9, ?10, ?10, ?11)");
     bind_int(q, 1, incident_id);
     bind_text(q, 2, a->source);
     bind_text(q, 3, a->fingerprint);
@@ -86,6 +88,8 @@ static int member_insert(struct incident_intake *in, int64_t incident_id, const 
     bind_int(q, 8, a->ends_at);
     bind_text(q, 9, a->generator_url);
     bind_int(q, 10, in->now);
+    // Without a node label this is the instance that was scraped, which says nothing of a cause.
+    bind_text(q, 11, strchr(a->node, ':') ? "" : a->node);
     return stmt_run(q);
 }
 
@@ -134,10 +138,12 @@ static int note_named(struct incident_intake *in, int64_t id)
 static int ask(struct incident_intake *in, int64_t id, const char *why)
 {
     struct stmt *q = store_sql(in->store, "UPDATE incident SET state = 0, delivery = 0, due_at = 0, ask = ?2,"
-                                          " asked_at = ?3, tell_resolved = 0 WHERE id = ?1");
+                                          " asked_at = ?3, since_at = ?3, since_boot = ?4, paged_at = NULL, tell_resolved = 0"
+                                          " WHERE id = ?1");
     bind_int(q, 1, id);
     bind_text(q, 2, why);
     bind_int(q, 3, in->now);
+    bind_int(q, 4, clock_boot_ms());
     return stmt_run(q);
 }
 
@@ -156,21 +162,19 @@ static int set_firing(struct incident_intake *in, const struct row *i, int64_t s
 static const char *why_ask(const struct row *i, const struct alert *a, bool reopened, bool known, char *out, size_t size)
 {
     bool decided = i->state == STATE_DECIDED;
-    if (decided && reopened && i->verdict != VERDICT_NOISE) {
-        snprintf(out, size, "fires again after the verdict %s", verdict_name(i->verdict));
+    if (decided && !known) {
+        snprintf(out, size, "a new alert joined after the verdict %s", verdict_name(i->verdict));
         return out;
     }
-    if (decided && !reopened && !(known && i->verdict == VERDICT_NOISE)) {
-        snprintf(out, size, known ? "one of its alerts fires again after the verdict %s"
-                                  : "a new alert joined after the verdict %s",
-                 verdict_name(i->verdict));
+    if (decided && i->verdict != VERDICT_NOISE) {
+        snprintf(out, size, "fires again after the verdict %s", verdict_name(i->verdict));
         return out;
     }
     if ((int64_t)a->severity > i->severity && i->state != STATE_NEW) {
         snprintf(out, size, "severity rose to %s", severity_name(a->severity));
         return out;
     }
-    if (reopened && i->state == STATE_TAKEN)
+    if (reopened && i->state == STATE_TAKEN && i->flaps < FLAPPING)
         return "fires again";
     return NULL;
 }
@@ -194,8 +198,8 @@ static int open_new(struct incident_intake *in, int64_t problem_id, const struct
     bool closed = kind == KIND_TEST; // a test closes itself
     struct stmt *q = store_sql(
         in->store, "INSERT INTO incident(problem_id, kind, environment, source, severity, status, text,"
-                   " opened_at, last_seen_at, closed_at, members, asked_at, due_at)"
-                   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, nullif(?9, 0), ?10, ?8, 0)");
+                   " opened_at, last_seen_at, closed_at, members, asked_at, since_at, since_boot, due_at)"
+                   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, nullif(?9, 0), ?10, ?8, ?8, ?11, 0)");
     bind_int(q, 1, problem_id);
     bind_int(q, 2, kind);
     bind_int(q, 3, config_is_prod(in->config, a->cluster));
@@ -206,6 +210,7 @@ static int open_new(struct incident_intake *in, int64_t problem_id, const struct
     bind_int(q, 8, in->now);
     bind_int(q, 9, closed ? in->now : 0);
     bind_int(q, 10, closed ? 0 : 1);
+    bind_int(q, 11, clock_boot_ms());
     int r = stmt_run(q);
     if (r < 0)
         return r;
@@ -259,7 +264,7 @@ static bool tells_resolution(const struct row *i)
 {
     if (i->state == STATE_DECIDED)
         return i->verdict != VERDICT_NOISE;
-    return i->state == STATE_TAKEN;
+    return i->state == STATE_TAKEN && i->flaps < FLAPPING;
 }
 
 static int resolve(struct incident_intake *in, const struct row *i, int64_t member_id, const struct alert *a)
@@ -307,9 +312,9 @@ static int take_real(struct incident_intake *in, const struct alert *a, enum inc
     int64_t member_id = 0, member_status = 0, member_last_at = 0;
     if (r > 0) {
         read_row(q, &i);
-        member_id = col_int(q, 8);
-        member_status = col_int(q, 9);
-        member_last_at = col_int(q, 10);
+        member_id = col_int(q, 9);
+        member_status = col_int(q, 10);
+        member_last_at = col_int(q, 11);
     }
     stmt_reset(q);
     bool in_open = r > 0 && i.status == STATUS_FIRING;
@@ -352,6 +357,7 @@ int incident_oversized(struct incident_intake *in, const char *sender, const cha
                       .service = sender,
                       .summary = text,
                       .generator_url = "",
+                      .node = "",
                       .labels = buf_cstr(&json),
                       .annotations = "{}",
                       .severity = SEVERITY_ERROR,
@@ -404,11 +410,14 @@ int incident_sweep(struct store *s, const struct config *c, int64_t now)
 
 int incident_taken(struct store *s, const struct config *c, int64_t id, int64_t now)
 {
-    struct stmt *q = store_sql(s, "UPDATE incident SET state = 2, taken_at = ?2, due_at = ?3 WHERE id = ?1 AND state < 2");
+    struct stmt *q = store_sql(s, "UPDATE incident SET state = 2, taken_at = ?2, since_at = ?2, since_boot = ?3, due_at = ?4"
+                                  " WHERE id = ?1 AND state < 2");
+    int64_t boot = clock_boot_ms();
     bind_int(q, 1, id);
     bind_int(q, 2, now);
+    bind_int(q, 3, boot);
     if (c->unattended_s > 0)
-        bind_int(q, 3, clock_boot_ms() + c->unattended_s * 1000);
+        bind_int(q, 4, boot + c->unattended_s * 1000);
     return stmt_run(q);
 }
 

@@ -31,6 +31,7 @@ static const char help[] =
     "  webhook-channel                MCP server on stdio, started by Claude Code; listens on WEBHOOK_LISTEN\n"
     "  webhook-channel incidents      [--state undecided|open|all] [--limit 50] [--json]\n"
     "  webhook-channel export         [--days N]    every incident as one JSON object a line\n"
+    "  webhook-channel audit          [--days 7] [--incident ID] [--json]   who did what when\n"
     "  webhook-channel console        a stand-in session: shows each event, calls the tools; needs no Claude\n"
     "  webhook-channel doctor         [--json]      checks what a new installation gets wrong\n"
     "  webhook-channel guard                        PreToolUse hook: JSON on stdin, the decision on stdout\n"
@@ -192,6 +193,7 @@ static const struct {
     {"console", command_console},
     {"doctor", command_doctor},
     {"guard", command_guard},
+    {"audit", command_audit},
 };
 
 static int run_command(const struct config *c, int argc, char **argv)

@@ -1,0 +1,119 @@
+#include "channels/webhook/pager.h"
+
+#include <errno.h>
+
+#include "channels/webhook/listing.h"
+#include "channels/webhook/terms.h"
+#include "channels/webhook/alert.h"
+#include "common/clock.h"
+
+#define MAX_NAMED 10
+#define MAX_PAGE 3000
+
+// Elapsed by either clock: after a reboot boot time starts anew and only says less.
+#define ELAPSED(state, after) "(i.state " state " AND (i.since_at <= ?1 - " after " OR i.since_boot <= ?2 - " after "))"
+#define UNATTENDED                                                                                                       \
+    " FROM incident i WHERE i.paged_at IS NULL AND i.state < 3 AND i.kind <> 1"                                         \
+    " AND ((i.status = 0 AND " ELAPSED("< 2", "?3") ") OR " ELAPSED("= 2", "2 * ?3") ")"
+
+static void bind_times(struct stmt *q, const struct config *c, int64_t wall, int64_t boot)
+{
+    bind_int(q, 1, wall);
+    bind_int(q, 2, boot);
+    bind_int(q, 3, c->unattended_s * 1000);
+}
+
+static int count(struct store *s, const struct config *c, int64_t wall, int64_t boot, int64_t *ret_n)
+{
+    struct stmt *q = store_sql(s, "SELECT count(*)" UNATTENDED);
+    bind_times(q, c, wall, boot);
+    int r = stmt_step(q);
+    if (r > 0)
+        *ret_n = col_int(q, 0);
+    stmt_reset(q);
+    return r < 0 ? r : 0;
+}
+
+static int write_text(struct store *s, const struct config *c, int64_t wall, int64_t boot, int64_t n, struct buf *text, int64_t *ret_worst,
+                      int64_t *ret_first)
+{
+    char age[DURATION_SIZE];
+    int64_t ids[MAX_NAMED];
+    int named = 0, r;
+    struct stmt *q = store_sql(s, "SELECT i.id" UNATTENDED " ORDER BY i.severity DESC, i.environment DESC, i.id LIMIT 10");
+    bind_times(q, c, wall, boot);
+    while ((r = stmt_step(q)) > 0 && named < MAX_NAMED)
+        ids[named++] = col_int(q, 0);
+    stmt_reset(q);
+    *ret_first = named ? ids[0] : 0;
+    buf_addf(text, "No verdict from the agent for %s: %lld incident%s\n", duration_format(c->unattended_s * 1000, age), (long long)n,
+             n == 1 ? "" : "s");
+    *ret_worst = SEVERITY_UNKNOWN;
+    for (int i = 0; r >= 0 && i < named; i++) {
+        struct incident_view v;
+        r = incident_view_load(s, ids[i], &v);
+        if (r < 0)
+            break;
+        listing_line(&v, wall, text);
+        buf_addc(text, '\n');
+        if (v.severity > *ret_worst)
+            *ret_worst = v.severity;
+        incident_view_done(&v);
+    }
+    if (n > named)
+        buf_addf(text, "and %lld more\n", (long long)(n - named));
+    return r < 0 ? r : text->error;
+}
+
+static int add_page(struct store *s, int64_t wall, int64_t worst, int64_t only_id, const struct buf *text)
+{
+    static const char *const severities[] = {"warning", "info", "warning", "error", "critical"}; // of an escalation
+    struct stmt *q = store_sql(s, "INSERT INTO page(at, severity, text, incident_id) VALUES(?, ?, ?, nullif(?, 0))");
+    bind_int(q, 1, wall);
+    bind_text(q, 2, severities[worst]);
+    bind_str(q, 3, buf_str(text));
+    bind_int(q, 4, only_id);
+    return stmt_run(q);
+}
+
+static int mark(struct store *s, const struct config *c, int64_t wall, int64_t boot)
+{
+    struct stmt *q = store_sql(s, "INSERT INTO trail(at, incident_id, actor, action, detail) SELECT ?1, i.id, 'channel', 'paged', ''" UNATTENDED);
+    bind_times(q, c, wall, boot);
+    int r = stmt_run(q);
+    q = store_sql(s, "UPDATE incident SET paged_at = ?1 WHERE id IN (SELECT i.id" UNATTENDED ")");
+    bind_times(q, c, wall, boot);
+    return r < 0 ? r : stmt_run(q);
+}
+
+static int page(struct store *s, const struct config *c, int64_t wall, int64_t boot, int64_t n, struct buf *text)
+{
+    int64_t worst = 0, first = 0;
+    int r = write_text(s, c, wall, boot, n, text, &worst, &first);
+    if (r == 0)
+        r = add_page(s, wall, worst, n == 1 ? first : 0, text);
+    return r < 0 ? r : mark(s, c, wall, boot);
+}
+
+int pager_run(struct store *s, const struct config *c, int64_t wall, int64_t boot)
+{
+    int64_t n = 0;
+    struct buf text = BUF_INIT(MAX_PAGE + MAX_NAMED * 1024);
+    if (c->unattended_s == 0)
+        return 0;
+    int r = count(s, c, wall, boot, &n); // outside of the transaction: mostly there is nothing to do
+    if (r < 0 || n == 0)
+        return r;
+    r = store_begin(s);
+    if (r < 0)
+        return r;
+    r = count(s, c, wall, boot, &n);
+    if (r == 0 && n > 0)
+        r = page(s, c, wall, boot, n, &text);
+    if (r == 0)
+        r = store_commit(s);
+    else
+        store_rollback(s);
+    buf_done(&text);
+    return r < 0 ? r : (int)n;
+}

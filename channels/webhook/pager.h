@@ -1,0 +1,11 @@
+#pragma once
+
+// Pages the owner for what the agent leaves unattended (design.md, 2 SRE_UNATTENDED_SECONDS, and 4): an incident that fires, untaken, for
+// so long; one that was taken and not decided for twice as long. Once an incident and question; many at once are one page.
+
+#include "common/config.h"
+#include "common/store.h"
+
+// Puts a page into the store, for the Slack channel to send, if something is unattended now. wall and boot: ms; boot time decides where
+// the wall clock was set back. Returns how many incidents it names or counts, or a store error. Opens its own transaction.
+int pager_run(struct store *s, const struct config *c, int64_t wall, int64_t boot) MUST_CHECK;
