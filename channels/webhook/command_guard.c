@@ -94,7 +94,13 @@ static int record(void *data, const struct guard_decision *d)
     if (r < 0)
         return r;
     snprintf(detail, sizeof detail, "%s: %s (%s)", d->tool, d->input, d->reason);
-    r = store_begin(f->store);
+    // Only what counts against the cool-down is worth waiting for the disk.
+    if (d->nactions == 0)
+        r = stmt_run(store_sql(f->store, "PRAGMA synchronous=NORMAL"));
+    else
+        r = stmt_run(store_sql(f->store, "PRAGMA synchronous=FULL"));
+    if (r == 0)
+        r = store_begin(f->store);
     if (r < 0)
         return r;
     r = trail_add(f->store, 0, "guard", words[d->verdict], detail, now);
