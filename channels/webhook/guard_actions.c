@@ -3,7 +3,6 @@
 #include "channels/webhook/guard_policy.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 bool guard_is_database_name(const char *name)
 {

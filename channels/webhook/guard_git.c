@@ -3,7 +3,6 @@
 #include "channels/webhook/guard_policy.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <strings.h>
 
 enum git_rule { GIT_READS, GIT_LISTS, GIT_FORBIDDEN };

@@ -8,7 +8,6 @@
 #include "channels/webhook/guard_flags.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 // ---- argocd -----------------------------------------------------------------------------------
 

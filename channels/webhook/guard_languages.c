@@ -4,8 +4,6 @@
 #include "channels/webhook/guard_policy.h"
 
 #include <ctype.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 static bool is_word_at(const char *text, const char *at, size_t len)
 {

@@ -3,8 +3,6 @@
 #include "channels/webhook/guard_policy.h"
 
 #include <ctype.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 // cd: what follows is judged from there and from here.
 void guard_cd(struct guard_judge *j, const struct guard_call *call)

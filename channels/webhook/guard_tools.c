@@ -3,9 +3,6 @@
 
 #include "channels/webhook/guard_policy.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 enum {
     FILES = 1,     // positional arguments are files that it reads
     PROGRAM = 2,   // the first of them is a pattern or a program instead

@@ -3,7 +3,6 @@
 
 #include "channels/webhook/guard_policy.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 // ---- The table --------------------------------------------------------------------------------

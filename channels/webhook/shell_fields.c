@@ -21,7 +21,7 @@ static const char *copy_text(struct sw_state *st, const char *text, size_t len)
 
 static struct sw_word word_of(struct sw_state *st, const struct sw_raw *raw, size_t from, size_t to)
 {
-    struct sw_word w = {.quoted = raw->quoted};
+    struct sw_word w = {0};
     bool open = false, hole = false;
 
     for (size_t i = from; i < to; i++) {

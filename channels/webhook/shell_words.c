@@ -185,7 +185,6 @@ void sw_end_command(struct sw_lister *l, enum sw_separator next)
             .nwords = b->words.n,
             .redirects = b->redirects,
             .nredirects = b->nredirects,
-            .depth = l->p->depth,
             .piped_in = l->piped,
             .in_loop = l->loops > 0 || l->outer_loop,
             .in_arith = l->p->in_arith,

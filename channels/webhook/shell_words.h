@@ -30,7 +30,6 @@ struct sw_word {
                       // substitution, "<" and ">" a process's; NULL if there are none
     bool splits;      // may become no word or several: an unquoted expansion or a file pattern
     bool glob;        // has file pattern characters that are not quoted
-    bool quoted;      // a part of it was quoted
 };
 
 enum sw_redirect_kind {
@@ -62,8 +61,7 @@ struct sw_command {
     size_t nwords;
     const struct sw_redirect *redirects;
     size_t nredirects;
-    unsigned depth; // 0 outside of substitutions
-    bool piped_in;  // reads another command's output
+    bool piped_in; // reads another command's output
     bool in_loop;
     bool in_arith; // its output is evaluated as an arithmetic expression
 };
