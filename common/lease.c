@@ -143,7 +143,7 @@ int lease_beat(struct store *s, const char *channel)
 void lease_release(struct store *s, const char *channel)
 {
     struct stmt *q =
-        store_sql(s, "DELETE FROM lease WHERE channel = ? AND pid = ? AND started = ?");
+        store_sql(s, "UPDATE lease SET started = -1 WHERE channel = ? AND pid = ? AND started = ?");
     bind_text(q, 1, channel);
     bind_int(q, 2, self()->pid);
     bind_int(q, 3, self()->started);

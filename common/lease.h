@@ -14,7 +14,7 @@
 // error of the store.
 int lease_beat(struct store *s, const char *channel) MUST_CHECK;
 void lease_release(struct store *s,
-                   const char *channel); // ours only; errors are of no consequence: it goes stale
+                   const char *channel); // ours only; errors are of no consequence: it goes stale. When it was held last can still be read
 
 struct lease_info {
     bool fresh;                 // somebody holds it

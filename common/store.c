@@ -320,6 +320,9 @@ static int open_db(struct store *s)
 
 int store_open(const char *dir, bool check, struct store **ret_store)
 {
+    // One thread uses SQLite: no locks within the process. Refused once it runs, which is as good.
+    sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     struct store *s = calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;

@@ -14,7 +14,6 @@
 #include "common/lease.h"
 #include "common/log.h"
 
-#define LEASE "webhook"
 #define TICK_MS 500
 #define BATCH 32         // events in one transaction
 #define MAX_DELIVERY 3
@@ -237,6 +236,8 @@ static int push_digest(struct delivery *d, int64_t now, int64_t asked_before)
     if (r == 0 && any)
         r = event_of_digest(&event, &from, asked_before ? "wait for a verdict" : "came faster than the push budget allows or still wait for a verdict",
                             room > 512 ? (size_t)room : 512);
+    if (r == 0 && any && asked_before)
+        r = pager_agent_back(d->store, clock_wall_ms());
     if (r == 0 && any)
         r = record_digest(d, now, asked_before != 0);
     if (r == 0)
@@ -335,7 +336,7 @@ static void beat(struct delivery *d, int64_t now)
 {
     if (now < d->beat_at)
         return;
-    int r = lease_beat(d->store, LEASE);
+    int r = lease_beat(d->store, LEASE_SESSION);
     d->beat_at = now + (r == -EBUSY ? TICK_MS : LEASE_BEAT_MS);
     if (r == 1 && d->phase == WAITING_FOR_LEASE) {
         if (d->took_turns) // all that the holder before us left, however new, then goes into the digest
@@ -348,6 +349,16 @@ static void beat(struct delivery *d, int64_t now)
         d->phase = WAITING_FOR_LEASE;
     }
     d->took_turns |= r == 0;
+}
+
+// Says that somebody watches; which of several standbys is of no matter.
+static void beat_standby(struct delivery *d, int64_t now)
+{
+    if (now < d->beat_at)
+        return;
+    d->beat_at = now + LEASE_BEAT_MS;
+    if (lease_beat(d->store, LEASE_STANDBY) < 0)
+        log_debug("no heartbeat", "why", store_error(d->store));
 }
 
 static void sweep(struct delivery *d, int64_t now)
@@ -385,6 +396,8 @@ static void tick(struct delivery *d)
     int64_t now = clock_boot_ms();
     sweep(d, now);
     page(d, now);
+    if (!d->mcp)
+        beat_standby(d, now);
     if (d->phase == WAITING_FOR_SESSION)
         return;
     beat(d, now);
@@ -458,7 +471,9 @@ void delivery_close(struct delivery *d)
 {
     if (!d)
         return;
-    if (d->phase != WAITING_FOR_SESSION)
-        lease_release(d->store, LEASE);
+    if (!d->mcp)
+        lease_release(d->store, LEASE_STANDBY);
+    else if (d->phase != WAITING_FOR_SESSION)
+        lease_release(d->store, LEASE_SESSION);
     uv_close((uv_handle_t *)&d->timer, on_closed);
 }

@@ -12,7 +12,11 @@
 
 struct delivery;
 
-// Borrows all for its life. Does nothing until delivery_session_ready.
+#define LEASE_SESSION "webhook"         // held by the process that pushes into the session
+#define LEASE_STANDBY "webhook-standby" // held by a process that watches without one
+
+// Borrows all for its life. Closes what is stale and pages for what is unattended from now on; pushes nothing until
+// delivery_session_ready. mcp NULL: a standby, which never pushes.
 int delivery_new(uv_loop_t *loop, struct store *s, const struct config *c, struct mcp_server *mcp, struct delivery **ret) MUST_CHECK;
 void delivery_close(struct delivery *d); // gives the lease back; frees d when its handles are closed
 

@@ -2,10 +2,12 @@
 
 #include <errno.h>
 
+#include "channels/webhook/delivery.h"
 #include "channels/webhook/listing.h"
 #include "channels/webhook/terms.h"
 #include "channels/webhook/alert.h"
 #include "common/clock.h"
+#include "common/lease.h"
 
 #define MAX_NAMED 10
 #define MAX_PAGE 3000
@@ -34,10 +36,28 @@ static int count(struct store *s, const struct config *c, int64_t wall, int64_t 
     return r < 0 ? r : 0;
 }
 
+// Why nobody looks after them: there is no session, or there is one that takes nothing.
+static int write_heading(struct store *s, const struct config *c, int64_t wall, int64_t n, struct buf *text)
+{
+    struct lease_info session;
+    char age[DURATION_SIZE], at[RFC3339_SIZE];
+    int r = lease_read(s, LEASE_SESSION, &session);
+    if (r < 0)
+        return r;
+    duration_format(c->unattended_s * 1000, age);
+    if (session.fresh)
+        buf_addf(text, "The agent is there but gave no verdict for %s: %lld incident%s\n", age, (long long)n, n == 1 ? "" : "s");
+    else if (session.pid)
+        buf_addf(text, "No agent since %s; %lld incident%s\n", rfc3339_format((wall - session.age_ms) / 1000 * 1000, at), (long long)n,
+                 n == 1 ? " waits" : "s wait");
+    else
+        buf_addf(text, "No agent is running; %lld incident%s\n", (long long)n, n == 1 ? " waits" : "s wait");
+    return text->error;
+}
+
 static int write_text(struct store *s, const struct config *c, int64_t wall, int64_t boot, int64_t n, struct buf *text, int64_t *ret_worst,
                       int64_t *ret_first)
 {
-    char age[DURATION_SIZE];
     int64_t ids[MAX_NAMED];
     int named = 0, r;
     struct stmt *q = store_sql(s, "SELECT i.id" UNATTENDED " ORDER BY i.severity DESC, i.environment DESC, i.id LIMIT 10");
@@ -45,11 +65,12 @@ static int write_text(struct store *s, const struct config *c, int64_t wall, int
     while ((r = stmt_step(q)) > 0 && named < MAX_NAMED)
         ids[named++] = col_int(q, 0);
     stmt_reset(q);
+    if (r < 0)
+        return r;
     *ret_first = named ? ids[0] : 0;
-    buf_addf(text, "No verdict from the agent for %s: %lld incident%s\n", duration_format(c->unattended_s * 1000, age), (long long)n,
-             n == 1 ? "" : "s");
+    r = write_heading(s, c, wall, n, text);
     *ret_worst = SEVERITY_UNKNOWN;
-    for (int i = 0; r >= 0 && i < named; i++) {
+    for (int i = 0; r == 0 && i < named; i++) {
         struct incident_view v;
         r = incident_view_load(s, ids[i], &v);
         if (r < 0)
@@ -63,6 +84,15 @@ static int write_text(struct store *s, const struct config *c, int64_t wall, int
     if (n > named)
         buf_addf(text, "and %lld more\n", (long long)(n - named));
     return r < 0 ? r : text->error;
+}
+
+int pager_agent_back(struct store *s, int64_t wall)
+{
+    struct stmt *q = store_sql(s, "INSERT INTO page(at, severity, text) SELECT ?1, 'info', 'The agent is back: ' || count(*) || CASE count(*) WHEN 1"
+                                  " THEN ' incident was' ELSE ' incidents were' END || ' handed over.' FROM incident WHERE due_at < 0"
+                                  " HAVING sum(paged_at IS NOT NULL) > 0");
+    bind_int(q, 1, wall);
+    return stmt_run(q);
 }
 
 static int add_page(struct store *s, int64_t wall, int64_t worst, int64_t only_id, const struct buf *text)

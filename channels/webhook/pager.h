@@ -9,3 +9,7 @@
 // Puts a page into the store, for the Slack channel to send, if something is unattended now. wall and boot: ms; boot time decides where
 // the wall clock was set back. Returns how many incidents it names or counts, or a store error. Opens its own transaction.
 int pager_run(struct store *s, const struct config *c, int64_t wall, int64_t boot) MUST_CHECK;
+
+// Tells the owner that the agent is back, if incidents that he was paged for are now handed over to it: those that the digest at hand marked with
+// due_at < 0. In the caller's transaction.
+int pager_agent_back(struct store *s, int64_t wall) MUST_CHECK;

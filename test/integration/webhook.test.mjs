@@ -435,3 +435,25 @@ test('what stays unattended pages the owner once, taken and undecided after twic
   assert.deepEqual(timeline, ['fired', 'pushed', 'taken', 'pushed', 'paged']);
   await c.stop();
 });
+
+test('a standby shares the port, pages while no agent runs, and hands over to the session', async () => {
+  const state = tempDir();
+  const env = { WEBHOOK_LISTEN: `127.0.0.1:${20000 + process.pid % 20000}`, SRE_UNATTENDED_SECONDS: '1' };
+  const standby = await startChannel({ state, env, args: ['standby'], initialize: false });
+  assert.equal((await request(standby.url + '/readyz', { method: 'GET' })).status, 200);
+  assert.equal((await standby.post(notification(critical))).status, 200);
+  await sleep(3000);
+  const trail = async () => JSON.parse((await standby.command('audit', '--json')).stdout).trail;
+  assert.deepEqual((await trail()).map(t => t.action), ['paged']);
+  const session = await startChannel({ state, env });
+  const digest = await session.event();
+  assert.equal(digest.meta.kind, 'digest');
+  assert.match(digest.content, /#1\b/);
+  // one of the two takes it, the session tells it
+  for (let i = 0; i < 6; i++) assert.equal((await session.post(notification({ ...critical, service: `s${i}` }))).status, 200);
+  for (let i = 0; i < 6; i++) await session.event(e => e.meta.service === `s${i}`);
+  await session.stop();
+  assert.equal((await standby.post(notification({ ...critical, service: 'later' }))).status, 200);
+  standby.kill('SIGTERM');
+  assert.equal((await standby.exited).code, 0);
+});
