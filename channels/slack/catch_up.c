@@ -95,6 +95,28 @@ static int64_t oldest_us(const struct catch_up *c)
     return slack_ts_us(c->person.synced_ts) - (int64_t)OVERLAP_S * 1000000;
 }
 
+// A message tells what reactions it has, not when they came.
+static int reactions(struct catch_up *c, const cJSON *m, const struct slack_event *message)
+{
+    const cJSON *reaction, *user;
+    int r = 0;
+    cJSON_ArrayForEach(reaction, json_arr(m, "reactions"))
+    {
+        cJSON_ArrayForEach(user, json_arr(reaction, "users"))
+        {
+            struct slack_event e = *message;
+            const char *name = json_str(reaction, "name");
+            e.type = EVENT_REACTION;
+            e.user = cJSON_IsString(user) ? user->valuestring : "";
+            e.reaction = name ? name : "";
+            e.text = e.subtype = e.client_msg_id = e.bot_id = e.author_app = "";
+            if (r >= 0 && access_allows(c->access, e.user))
+                r = c->handler.on_message(&e, c->handler.data);
+        }
+    }
+    return r;
+}
+
 static int one_message(struct catch_up *c, const cJSON *m)
 {
     struct slack_event e;
@@ -106,9 +128,10 @@ static int one_message(struct catch_up *c, const cJSON *m)
         if (reply && compare_ts(reply, c->person.synced_ts) > 0)
             add_thread(c, e.ts);
     }
-    // Older ones are read for their threads only.
-    if (slack_ts_us(e.ts) <= oldest_us(c))
-        return 0;
+    // Older ones are read for their threads and reactions only.
+    int r = reactions(c, m, &e);
+    if (r < 0 || slack_ts_us(e.ts) <= oldest_us(c))
+        return r;
     return c->handler.on_message(&e, c->handler.data);
 }
 

@@ -34,6 +34,8 @@ struct engine {
     const struct config *config;
     struct engine_handler handler;
     bool listen, configured, holds, running, closing, flushed;
+    bool asked;   // whether the lease is free
+    bool known;   // auth.test has succeeded
     bool unheard; // events came before hello: what was missed has not been read yet
     uv_timer_t tick, due, held_retry, soon;
     int open_handles;
@@ -47,6 +49,7 @@ struct engine {
     struct app_lock *lock;
     char *files;
     char trouble[192]; // of identity or lock
+    bool refused;      // it is one that only a person can mend
     int64_t version, catch_up_since, pruned_at;
     int64_t flush_until;
     int64_t ghosts_since; // boot ms at which Slack counted more connections than ours; 0
@@ -209,9 +212,10 @@ static void on_known(void *data)
 {
     struct engine *e = data;
     e->trouble[0] = '\0';
+    e->refused = false;
+    e->known = true;
     if (e->socket)
         socket_mode_start(e->socket);
-    sender_kick(e->sender);
     process(e);
 }
 
@@ -219,6 +223,7 @@ static void on_unknown(const char *why, bool refused, void *data)
 {
     struct engine *e = data;
     snprintf(e->trouble, sizeof e->trouble, "%s", why);
+    e->refused = refused;
     if (refused)
         log_error("slack: not started until a person acts", "why", why);
     else
@@ -331,7 +336,8 @@ static void process(struct engine *e)
     } else {
         arm(e);
     }
-    sender_kick(e->sender);
+    if (e->known)
+        sender_kick(e->sender);
 }
 
 void engine_changed(struct engine *e)
@@ -378,7 +384,7 @@ static void on_socket_closed(void *data)
 
 static void stop_running(struct engine *e, void (*closed)(void *data))
 {
-    e->running = false;
+    e->running = e->known = false;
     slack_api_close(e->api); // first: no answer comes any more
     people_close(e->identity);
     sender_close(e->sender);
@@ -404,6 +410,9 @@ static void become_holder(struct engine *e)
         return;
     int r = e->lock ? 0 : app_lock_take(e->config->slack_app_token, &e->lock);
     if (r < 0) {
+        if (!e->trouble[0])
+            log_warn("slack: the app token is in use by another process, or cannot be locked",
+                     "why", strerror(-r));
         snprintf(e->trouble, sizeof e->trouble, "%s",
                  r == -EBUSY ? "another process with another state folder uses this app token"
                              : "the app token's lock cannot be taken");
@@ -436,6 +445,9 @@ static void on_tick(uv_timer_t *t)
         log_debug("slack: heartbeat not written", "why", store_error(e->store));
         return;
     }
+    if (!e->asked && r == 0)
+        log_info("slack: another session holds the connection and sends what is written here");
+    e->asked = true;
     e->holds = r > 0;
     if (e->holds)
         become_holder(e);
@@ -606,6 +618,11 @@ static void status_of_others(const struct engine *e, struct buf *out)
                  (long long)info.pid);
     else
         buf_adds(out, "starting");
+}
+
+bool engine_refused(const struct engine *e)
+{
+    return e->refused || (e->running && sender_stopped(e->sender)[0]);
 }
 
 int engine_status(const struct engine *e, struct buf *out)

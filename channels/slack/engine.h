@@ -38,6 +38,8 @@ const struct access *engine_access(const struct engine *e);
 const struct escalation_people *engine_people(const struct engine *e);
 // Appends how things stand, a sentence without its full stop. 1 when all is well.
 int engine_status(const struct engine *e, struct buf *out);
+// Nothing can be sent until a person acts (a token, a scope, a setting).
+bool engine_refused(const struct engine *e);
 // Appends what is missing in the configuration, or nothing.
 int slack_config_missing(const struct config *config, struct buf *out);
 // Where files wait to be uploaded: owned by the engine.

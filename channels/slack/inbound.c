@@ -66,6 +66,11 @@ static int is_first(struct store *s, const struct slack_event *e, const char *ev
         if (r >= 0)
             r = inbox_first(s, "c", e->client_msg_id, "", now);
         first = first && r;
+    } else if (e->type == EVENT_REACTION && r >= 0) {
+        char what[160];
+        snprintf(what, sizeof what, "%.31s:%.23s:%.100s", e->ts, e->user, e->reaction);
+        r = inbox_first(s, "x", e->channel, what, now);
+        first = first && r;
     } else if (e->type == EVENT_EDIT && r >= 0) {
         r = inbox_first(s, "d", e->ts, e->edited_ts, now);
         first = first && r;

@@ -24,6 +24,7 @@ struct paging {
     int64_t page_id, until;
     struct outbox_place place;
     bool over;
+    struct buf status; // why it was given up
 };
 
 int page_options_read(int argc, char **argv, struct page_options *ret)
@@ -67,9 +68,12 @@ static void on_closed(void *data)
 static void check(struct paging *p)
 {
     int state = outcome(p);
-    if (p->over || (state != OUT_SENT && state != OUT_FAILED && clock_boot_ms() < p->until))
+    bool done = state == OUT_SENT || state == OUT_FAILED || engine_refused(p->engine) ||
+                clock_boot_ms() >= p->until;
+    if (p->over || !done)
         return;
     p->over = true;
+    engine_status(p->engine, &p->status);
     uv_close((uv_handle_t *)&p->timer, NULL);
     engine_close(p->engine, on_closed, p);
 }
@@ -114,7 +118,7 @@ static void wait_for_it(struct paging *p, const struct config *config)
 
 int page_run(const struct config *config, struct store *s, const struct page_options *o)
 {
-    struct paging p = {.store = s};
+    struct paging p = {.store = s, .status = BUF_INIT(1024)};
     struct buf missing = BUF_INIT(1024);
     slack_config_missing(config, &missing);
     if (missing.len) {
@@ -128,6 +132,7 @@ int page_run(const struct config *config, struct store *s, const struct page_opt
     }
     wait_for_it(&p, config);
     if (p.place.state == OUT_SENT) {
+        buf_done(&p.status);
         printf("sent\n");
         return 0;
     }
@@ -136,6 +141,8 @@ int page_run(const struct config *config, struct store *s, const struct page_opt
     else
         fprintf(stderr,
                 "not sent yet: it is stored and goes out as soon as Slack can be reached and "
-                "a channel runs\n");
+                "a channel runs (now: %s)\n",
+                buf_cstr(&p.status));
+    buf_done(&p.status);
     return 1;
 }

@@ -398,6 +398,8 @@ static void on_closed(uv_handle_t *h)
 
 void session_close(struct session *s)
 {
+    if (s->api)
+        slack_api_abort(s->api);
     slack_api_close(s->api);
     s->api = NULL;
     while (s->waiters) {

@@ -16,6 +16,7 @@ struct slack_api {
     struct http_client *http;
     char *base, *bot_auth, *app_auth; // the two are Authorization headers
     bool plain;
+    struct call *calls; // under way
     struct {
         char method[48];
         int64_t until; // boot ms
@@ -24,6 +25,8 @@ struct slack_api {
 
 struct call {
     struct slack_api *api;
+    struct call *next, **self; // `self` points at what points here
+    struct http_call *http;
     api_fn done;
     void *data;
     bool repeatable, raw;
@@ -131,10 +134,37 @@ int slack_api_new(uv_loop_t *loop, const char *base, const char *bot_token, cons
     return 0;
 }
 
+static void unlink_call(struct call *c)
+{
+    *c->self = c->next;
+    if (c->next)
+        c->next->self = c->self;
+}
+
+void slack_api_abort(struct slack_api *a)
+{
+    while (a->calls) {
+        struct call *c = a->calls;
+        unlink_call(c);
+        http_call_cancel(c->http);
+        struct api_answer answer = {.verdict = c->repeatable ? API_RETRY : API_AMBIGUOUS,
+                                    .error = "shutting down",
+                                    .needed = "",
+                                    .scopes = ""};
+        c->done(&answer, c->data);
+        free(c);
+    }
+}
+
 void slack_api_close(struct slack_api *a)
 {
     if (!a)
         return;
+    while (a->calls) {
+        struct call *c = a->calls;
+        unlink_call(c);
+        free(c);
+    }
     http_client_close(a->http);
     free(a->base);
     free(a->bot_auth);
@@ -201,6 +231,7 @@ static void on_done(const struct http_call_response *r, void *data)
 {
     struct call *c = data;
     const char *why;
+    unlink_call(c);
     cJSON *json = r->outcome == HTTP_ANSWERED && !c->raw ? json_parse(r->body, &why) : NULL;
     if (json && !cJSON_IsObject(json)) {
         cJSON_Delete(json);
@@ -225,10 +256,17 @@ static struct call *call_new(struct slack_api *a, const char *method, api_fn don
 
 static int start(struct call *c, const struct http_call_request *request)
 {
-    int r = http_client_call(c->api->http, request, on_done, c, NULL);
-    if (r < 0)
+    int r = http_client_call(c->api->http, request, on_done, c, &c->http);
+    if (r < 0) {
         free(c);
-    return r;
+        return r;
+    }
+    c->next = c->api->calls;
+    c->self = &c->api->calls;
+    if (c->next)
+        c->next->self = &c->next;
+    c->api->calls = c;
+    return 0;
 }
 
 int slack_api_call(struct slack_api *a, const char *method, struct str form, unsigned flags,

@@ -38,6 +38,7 @@ enum api_flags {
 int slack_api_new(uv_loop_t *loop, const char *base, const char *bot_token, const char *app_token,
                   struct slack_api **ret_api) MUST_CHECK;
 void slack_api_close(struct slack_api *a); // no callback comes any more; NULL is fine
+void slack_api_abort(struct slack_api *a); // ends what is under way, as if it had failed
 
 // Calls a method with a form (copied). done comes once, later. Errors of http_client_call.
 int slack_api_call(struct slack_api *a, const char *method, struct str form, unsigned flags,

@@ -19,8 +19,8 @@ const ESC = { title: 'Disk full on db-1', body: 'It is **97 %** full.\n\n- grows
 const nags = slack => slack.posted.filter(p => /Nag #/.test(p.text));
 const escalation = async (s, id) => (await s.ok('list_escalations', { state: 'all' })).escalations.find(e => e.escalation_id === id);
 
-describe('slack-channel', { concurrency: 10 }, () => {
-  describe('escalations', { concurrency: 8 }, () => {
+describe('slack-channel', { concurrency: 3 }, () => {
+  describe('escalations', { concurrency: 5 }, () => {
     test('nags until somebody acknowledges, mentions the owner, then the second person', async () => {
       const [slack, s] = await pair();
       const { escalation_id } = await s.ok('escalate', ESC);
@@ -61,9 +61,10 @@ describe('slack-channel', { concurrency: 10 }, () => {
       slack.react('eyes', q.ts);
       await s.waitEvent(/acknowledged.*Second thing/);
       for (const id of [one.escalation_id, two.escalation_id]) assert.equal((await escalation(s, id)).state, 'acknowledged');
+      const before = nags(slack).length;
       slack.react('eyes', p.ts, { user: 'stranger', channel: p.channel });
       await sleep(3500);
-      assert.equal(nags(slack).length, 0);
+      assert.equal(nags(slack).length, before);
     });
 
     test('"on it" at top level acknowledges what is open', async () => {
@@ -176,7 +177,7 @@ describe('slack-channel', { concurrency: 10 }, () => {
     });
   });
 
-  describe('permission prompts', { concurrency: 8 }, () => {
+  describe('permission prompts', { concurrency: 3 }, () => {
     const ask = async (slack, s, id = 'abcde', preview = 'kubectl delete pod x && echo "<!channel> & done"') => { await s.ask(id, 'Bash', preview, 'Delete the pod'); return slack.waitPosted(p => slack.shown(p.message).includes(`yes ${id}`)); };
 
     test('Allow by button: the whole command is shown, the verdict goes back, the message says who', async () => {
