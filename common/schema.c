@@ -1,5 +1,25 @@
 #include "common/schema.h"
 
+// The counts of a day, kept where incidents open and verdicts change: whoever writes them, whatever
+// the program. Adds `new` minus `old`, SQL expressions of NULL-able verdicts, to the day of the
+// incident in each of its tallies.
+#define TALLY_COLUMNS "none, noise, auto_fixed, escalated, real, unsure, flaps"
+#define TALLY_ADD(deltas)                                                                          \
+    "INSERT INTO tally(kind, key, day, " TALLY_COLUMNS ")"                                         \
+    " SELECT kind, key, NEW.opened_at / 86400000, " deltas                                         \
+    " FROM tally_key WHERE problem_id = NEW.problem_id"                                            \
+    " ON CONFLICT(kind, key, day) DO UPDATE SET none = none + excluded.none,"                      \
+    " noise = noise + excluded.noise, auto_fixed = auto_fixed + excluded.auto_fixed,"              \
+    " escalated = escalated + excluded.escalated, real = real + excluded.real,"                    \
+    " unsure = unsure + excluded.unsure, flaps = flaps + excluded.flaps;"
+#define PACE_ADD(select)                                                                           \
+    "INSERT INTO pace(what, hour, n, ms) SELECT " select                                           \
+    " ON CONFLICT(what, hour) DO UPDATE SET n = n + excluded.n, ms = ms + excluded.ms;"
+#define HOUR "opened_at / 3600000"
+#define IS_REAL(verdict) "coalesce(" verdict ", 0) BETWEEN 2 AND 4"
+#define IS_MENDED(row)                                                                             \
+    "(" row ".status = 1 AND " row ".closed_at IS NOT NULL AND " IS_REAL(row ".verdict") ")"
+
 // All times are wall-clock milliseconds since 1970 but where a column says boot time.
 const char *const schema_steps[] = {
     // 1: the incident memory
@@ -163,6 +183,81 @@ const char *const schema_steps[] = {
     "  text TEXT NOT NULL, incident_id INTEGER,"
     "  queued INTEGER NOT NULL DEFAULT 0);" // it is in slack_outbox
     "CREATE INDEX page_new ON page(id) WHERE queued = 0;",
+
+    // 3: what the memory is asked for. `family` is the service without its tail: what differs only there
+    // is one line of the briefing.
+    "ALTER TABLE problem ADD COLUMN family TEXT GENERATED ALWAYS AS ("
+    "  CASE WHEN rtrim(service, replace(replace(replace(replace(replace(service, '-', ''), '_', ''), '.', ''), '/', ''), ':', '')) <> ''"
+    "  THEN rtrim(service, replace(replace(replace(replace(replace(service, '-', ''), '_', ''), '.', ''), '/', ''), ':', ''))"
+    "  ELSE rtrim(service, '0123456789') END) VIRTUAL;"
+    "CREATE INDEX problem_family ON problem(alertname, family);"
+    "CREATE INDEX problem_service ON problem(service);"
+    "CREATE INDEX problem_namespace ON problem(namespace);"
+    "CREATE INDEX problem_cluster ON problem(cluster);"
+
+    "CREATE INDEX incident_real ON incident(opened_at) WHERE verdict BETWEEN 2 AND 4;"
+    "CREATE INDEX incident_waiting ON incident(severity DESC, environment DESC, opened_at)"
+    "  WHERE (state < 3 OR verdict = 5) AND kind <> 1;",
+
+    // 4: incidents without tests, by the UTC day that they opened on and their last verdict.
+    "CREATE TABLE tally("
+    "  kind INTEGER NOT NULL," // enum tally_kind
+    "  key NOT NULL,"          // all: ''; family: alertname 0x1f family; problem: its id; rule: alertname
+    "  day INTEGER NOT NULL,"
+    "  none INTEGER NOT NULL, noise INTEGER NOT NULL, auto_fixed INTEGER NOT NULL,"
+    "  escalated INTEGER NOT NULL, real INTEGER NOT NULL, unsure INTEGER NOT NULL,"
+    "  flaps INTEGER NOT NULL, PRIMARY KEY(kind, key, day)) WITHOUT ROWID;"
+    "CREATE INDEX tally_noise ON tally(day, key, noise) WHERE kind = 1 AND noise > 0;"
+    "CREATE INDEX tally_rule ON tally(day, key) WHERE kind = 3;"
+    "CREATE VIEW tally_key AS SELECT id AS problem_id, 0 AS kind, '' AS key FROM problem"
+    "  UNION ALL SELECT id, 1, alertname || char(31) || family FROM problem"
+    "  UNION ALL SELECT id, 2, id FROM problem"
+    "  UNION ALL SELECT id, 3, alertname FROM problem;"
+    "CREATE TRIGGER incident_tally_open AFTER INSERT ON incident WHEN NEW.kind <> 1 BEGIN "
+    TALLY_ADD("NEW.verdict IS NULL, NEW.verdict IS 1, NEW.verdict IS 2, NEW.verdict IS 3, NEW.verdict IS 4,"
+              " NEW.verdict IS 5, NEW.flaps")
+    " END;"
+    "CREATE TRIGGER incident_tally_change AFTER UPDATE OF verdict, flaps ON incident"
+    " WHEN NEW.kind <> 1 AND (NEW.verdict IS NOT OLD.verdict OR NEW.flaps <> OLD.flaps) BEGIN "
+    TALLY_ADD("(NEW.verdict IS NULL) - (OLD.verdict IS NULL), (NEW.verdict IS 1) - (OLD.verdict IS 1),"
+              " (NEW.verdict IS 2) - (OLD.verdict IS 2), (NEW.verdict IS 3) - (OLD.verdict IS 3),"
+              " (NEW.verdict IS 4) - (OLD.verdict IS 4), (NEW.verdict IS 5) - (OLD.verdict IS 5),"
+              " NEW.flaps - OLD.flaps")
+    " END;"
+    "INSERT INTO tally SELECT k.kind, k.key, i.opened_at / 86400000, sum(verdict IS NULL),"
+    "  sum(verdict IS 1), sum(verdict IS 2), sum(verdict IS 3), sum(verdict IS 4), sum(verdict IS 5), sum(flaps)"
+    "  FROM incident i JOIN tally_key k ON k.problem_id = i.problem_id WHERE i.kind <> 1 GROUP BY 1, 2, 3;",
+
+    // 5: how fast: by the hour that the incidents opened in. A verdict of the memory itself is no pace.
+    "CREATE TABLE pace("
+    "  what INTEGER NOT NULL," // enum pace_kind
+    "  hour INTEGER NOT NULL, n INTEGER NOT NULL, ms INTEGER NOT NULL,"
+    "  PRIMARY KEY(what, hour)) WITHOUT ROWID;"
+    "CREATE TRIGGER incident_pace_taken AFTER UPDATE OF taken_at ON incident"
+    " WHEN OLD.taken_at IS NULL AND NEW.taken_at IS NOT NULL AND NEW.state = 2 AND NEW.kind <> 1 BEGIN "
+    PACE_ADD("0, NEW." HOUR ", 1, max(NEW.taken_at - NEW.opened_at, 0) WHERE true")
+    " END;"
+    "CREATE TRIGGER incident_pace_mended AFTER UPDATE OF closed_at, verdict ON incident"
+    " WHEN NEW.kind <> 1 AND " IS_MENDED("OLD") " <> " IS_MENDED("NEW") " BEGIN "
+    PACE_ADD("2, NEW." HOUR ", " IS_MENDED("NEW") " - " IS_MENDED("OLD") ","
+             " CASE WHEN " IS_MENDED("NEW") " THEN max(NEW.closed_at - NEW.opened_at, 0)"
+             " ELSE -max(OLD.closed_at - OLD.opened_at, 0) END WHERE true")
+    " END;"
+    "CREATE TRIGGER verdict_pace AFTER INSERT ON verdict WHEN NEW.by <> 'memory' BEGIN "
+    PACE_ADD("w.what, i." HOUR ", 1, max(NEW.at - i.opened_at, 0) FROM incident i"
+             " JOIN (SELECT 0 AS what UNION ALL SELECT 1) w WHERE i.id = NEW.incident_id AND i.kind <> 1"
+             " AND (w.what = 1 OR i.taken_at = NEW.at)"
+             " AND NOT EXISTS (SELECT 1 FROM verdict v WHERE v.incident_id = NEW.incident_id AND v.id < NEW.id)")
+    PACE_ADD("3, i." HOUR ", 1, 0 FROM incident i JOIN verdict v ON v.id ="
+             " (SELECT max(id) FROM verdict WHERE incident_id = NEW.incident_id AND id < NEW.id)"
+             " WHERE i.id = NEW.incident_id AND i.kind <> 1 AND v.verdict < 5 AND NEW.verdict < 5"
+             " AND (v.verdict = 1) <> (NEW.verdict = 1)")
+    " END;"
+    "INSERT INTO pace SELECT 1, i." HOUR ", count(*), sum(max(v.at - i.opened_at, 0)) FROM verdict v"
+    "  JOIN incident i ON i.id = v.incident_id WHERE i.kind <> 1 AND v.by <> 'memory'"
+    "  AND v.id = (SELECT min(id) FROM verdict WHERE incident_id = i.id) GROUP BY 2;"
+    "INSERT INTO pace SELECT 2, " HOUR ", count(*), sum(max(closed_at - opened_at, 0)) FROM incident"
+    "  WHERE kind <> 1 AND status = 1 AND closed_at IS NOT NULL AND " IS_REAL("verdict") " GROUP BY 2;",
 };
 
 const size_t schema_version = ARRAY_LEN(schema_steps);
