@@ -20,6 +20,7 @@
 #define DIGEST_MAX 20000 // incidents that one digest folds
 #define SWEEP_MS 60000
 #define PAGER_MS 1000
+#define BUSY_MS 1500
 #define STORM_TICK_MS 1000 // between looks at a long queue
 #define UNRECORDED_MAX 256
 #define BATCHES_A_TICK 16
@@ -30,6 +31,7 @@ enum phase { WAITING_FOR_SESSION, WAITING_FOR_LEASE, SETTLING, ATTACHED };
 struct delivery {
     uv_timer_t timer;
     struct store *store;
+    struct group_commit *commit;
     const struct config *config;
     struct mcp_server *mcp;
     struct playbooks *playbooks; // owned
@@ -39,6 +41,7 @@ struct delivery {
     int64_t started_at;   // wall: what was asked before belongs into the first digest
     int64_t push_from;    // boot: nothing may be sent before
     int64_t beat_at, sweep_at, page_at, held_back_until; // boot
+    int64_t busy_since;        // boot; 0 = nothing more is coming in
     int64_t over_budget_since;                  // boot; 0 = within
     // Pushed while the store could not be written: not sent again, recorded as soon as it can be.
     struct id_set unrecorded;
@@ -300,9 +303,21 @@ static int push_batch(struct delivery *d, int64_t now, int *ret_n)
     return r < 0 ? r : held_back;
 }
 
+// While a notification is still coming in, an event would tell only a part of it. Bounded: a load that never ends waits no longer.
+static bool more_is_coming(struct delivery *d, int64_t now)
+{
+    if (group_commit_idle(d->commit)) {
+        d->busy_since = 0;
+        return false;
+    }
+    if (!d->busy_since)
+        d->busy_since = now;
+    return now - d->busy_since < BUSY_MS;
+}
+
 static void push_due(struct delivery *d, int64_t now)
 {
-    if (now < d->held_back_until)
+    if (now < d->held_back_until || more_is_coming(d, now))
         return;
     int r = 0, n = BATCH;
     for (int i = 0; r == 0 && n == BATCH && i < BATCHES_A_TICK && now >= d->held_back_until; i++)
@@ -437,12 +452,14 @@ bool delivery_attached(const struct delivery *d)
     return d->phase == ATTACHED || d->phase == SETTLING;
 }
 
-int delivery_new(uv_loop_t *loop, struct store *s, const struct config *c, struct mcp_server *mcp, struct delivery **ret)
+int delivery_new(uv_loop_t *loop, struct store *s, struct group_commit *commit, const struct config *c, struct mcp_server *mcp,
+                 struct delivery **ret)
 {
     struct delivery *d = calloc(1, sizeof *d);
     if (!d)
         return -ENOMEM;
     d->store = s;
+    d->commit = commit;
     d->config = c;
     d->mcp = mcp;
     d->started_at = clock_wall_ms();

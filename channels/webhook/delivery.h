@@ -7,6 +7,7 @@
 
 #include "channels/webhook/playbooks.h"
 #include "common/config.h"
+#include "common/group_commit.h"
 #include "common/store.h"
 #include "mcp/server.h"
 
@@ -17,7 +18,8 @@ struct delivery;
 
 // Borrows all for its life. Closes what is stale and pages for what is unattended from now on; pushes nothing until
 // delivery_session_ready. mcp NULL: a standby, which never pushes.
-int delivery_new(uv_loop_t *loop, struct store *s, const struct config *c, struct mcp_server *mcp, struct delivery **ret) MUST_CHECK;
+int delivery_new(uv_loop_t *loop, struct store *s, struct group_commit *commit, const struct config *c, struct mcp_server *mcp,
+                 struct delivery **ret) MUST_CHECK;
 void delivery_close(struct delivery *d); // gives the lease back; frees d when its handles are closed
 
 void delivery_session_ready(struct delivery *d); // the client sent notifications/initialized

@@ -83,8 +83,7 @@ static void on_initialized(void *data)
 static void on_commit(void *data)
 {
     struct app *a = data;
-    // While more is coming in, the event would only tell half of it; the delivery's own timer bounds the wait.
-    if (!a->stopping && group_commit_idle(a->commit))
+    if (!a->stopping)
         delivery_wake(a->delivery);
 }
 
@@ -152,7 +151,7 @@ static int start(struct app *a)
     if (r == 0 && !a->standby)
         r = start_session(a);
     if (r == 0)
-        r = delivery_new(&a->loop, a->store, &a->config, a->mcp, &a->delivery);
+        r = delivery_new(&a->loop, a->store, a->commit, &a->config, a->mcp, &a->delivery);
     if (r < 0)
         return r;
     group_commit_on_commit(a->commit, on_commit, a);

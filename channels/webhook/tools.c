@@ -76,10 +76,7 @@ static void get_incident(struct mcp_call *call, const cJSON *args, void *data)
     } else if (r < 0) {
         fail_call(call, t, r);
     } else {
-        // Clients that show the text alone get the whole, too.
-        buf_addc(&text, '\n');
-        buf_done(&text);
-        mcp_call_finish(call, buf_str(&json), buf_str(&json));
+        mcp_call_finish(call, buf_str(&text), buf_str(&json));
         take(t, id, "get_incident");
     }
     incident_view_done(&v);

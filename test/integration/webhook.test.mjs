@@ -370,6 +370,9 @@ test('5,000 alerts in one body are one incident, and all kept', async () => {
   assert.ok(Buffer.byteLength(e.content) <= 4096);
   const [i] = await c.export();
   assert.equal(i.alerts.length, 5000);
+  const shown = (await c.call('get_incident', { incident_id: 1 })).structuredContent;
+  assert.equal(shown.alerts.length + shown.alerts_left_out, 5000);
+  assert.ok(shown.alerts.length > 10);
   await c.stop();
 });
 
