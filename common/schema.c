@@ -27,6 +27,7 @@ const char *const schema_steps[] = {
     "  id INTEGER PRIMARY KEY,"
     "  alertname TEXT NOT NULL, cluster TEXT NOT NULL, namespace TEXT NOT NULL, service TEXT NOT "
     "NULL,"
+    "  folds INTEGER NOT NULL DEFAULT 0," // dismissed as known noise since the last real look
     "  UNIQUE(alertname, cluster, namespace, service));"
 
     "CREATE TABLE incident("
@@ -52,8 +53,10 @@ const char *const schema_steps[] = {
     "  paged_at INTEGER,"          // the owner was told of it, without the agent
     "  due_at INTEGER,"            // boot time of its next event; 0 = now, NULL = none
     "  tell_resolved INTEGER NOT NULL DEFAULT 0,"
+    "  folded INTEGER NOT NULL DEFAULT 0," // dismissed by the memory as known noise: no evidence for it
     "  pushed_at INTEGER, taken_at INTEGER, decided_at INTEGER);"
     "CREATE INDEX incident_problem ON incident(problem_id, opened_at, kind, verdict);"
+    "CREATE INDEX incident_evidence ON incident(problem_id, verdict, folded, decided_at) WHERE verdict IS NOT NULL;"
     "CREATE INDEX incident_firing ON incident(problem_id) WHERE status = 0;"
     "CREATE INDEX incident_last_seen ON incident(last_seen_at) WHERE status = 0;"
     "CREATE INDEX incident_due ON incident(due_at) WHERE due_at IS NOT NULL;"
@@ -258,6 +261,24 @@ const char *const schema_steps[] = {
     "  AND v.id = (SELECT min(id) FROM verdict WHERE incident_id = i.id) GROUP BY 2;"
     "INSERT INTO pace SELECT 2, " HOUR ", count(*), sum(max(closed_at - opened_at, 0)) FROM incident"
     "  WHERE kind <> 1 AND status = 1 AND closed_at IS NOT NULL AND " IS_REAL("verdict") " GROUP BY 2;",
+
+    // 6: tuning
+    // Known noise that no digest has told yet.
+    "CREATE TABLE noise_fold(incident_id INTEGER PRIMARY KEY, at INTEGER NOT NULL);"
+
+    // Tuning proposals. Those that were decided stay; of a kind and unit at most one is open.
+    "CREATE TABLE proposal("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  kind INTEGER NOT NULL, unit TEXT NOT NULL," // what it is about: a problem, a family of them, a rule
+    "  problem_id INTEGER,"                        // where it is about one
+    "  created_at INTEGER NOT NULL,"
+    "  firings INTEGER NOT NULL, noise INTEGER NOT NULL, per_week REAL NOT NULL," // as last computed
+    "  title TEXT NOT NULL,"
+    "  decision INTEGER NOT NULL DEFAULT 0," // enum proposal_decision
+    "  decided_at INTEGER, decided_by TEXT, note TEXT);"
+    "CREATE UNIQUE INDEX proposal_open ON proposal(kind, unit) WHERE decision = 0;"
+    "CREATE INDEX proposal_unit ON proposal(unit);"
+    "CREATE INDEX proposal_problem ON proposal(problem_id) WHERE problem_id IS NOT NULL;",
 };
 
 const size_t schema_version = ARRAY_LEN(schema_steps);

@@ -8,6 +8,7 @@
 #include "channels/webhook/budget.h"
 #include "channels/webhook/event.h"
 #include "channels/webhook/incident.h"
+#include "channels/webhook/noise.h"
 #include "channels/webhook/pager.h"
 #include "channels/webhook/trail.h"
 #include "common/clock.h"
@@ -25,6 +26,7 @@
 #define UNRECORDED_MAX 256
 #define BATCHES_A_TICK 16
 #define DIGEST_GATHER_MS 2000 // from the first that is held back to the digest
+#define NOISE_DIGEST_MS (10 * 60 * 1000) // known noise alone wakes the session no more often
 
 enum phase { WAITING_FOR_SESSION, WAITING_FOR_LEASE, SETTLING, ATTACHED };
 
@@ -43,6 +45,7 @@ struct delivery {
     int64_t beat_at, sweep_at, page_at, held_back_until; // boot
     int64_t busy_since;        // boot; 0 = nothing more is coming in
     int64_t over_budget_since;                  // boot; 0 = within
+    int64_t noise_since, noise_told_at;         // boot; 0 = none waits, never
     // Pushed while the store could not be written: not sent again, recorded as soon as it can be.
     struct id_set unrecorded;
 };
@@ -243,6 +246,8 @@ static int push_digest(struct delivery *d, int64_t now, int64_t asked_before)
         r = pager_agent_back(d->store, clock_wall_ms());
     if (r == 0 && any)
         r = record_digest(d, now, asked_before != 0);
+    if (r == 0 && (any || asked_before)) // what was folded before the session is told only with what waits for it
+        r = noise_told(d->store, any ? INT64_MAX : asked_before);
     if (r == 0)
         r = store_commit(d->store);
     else
@@ -254,6 +259,34 @@ static int push_digest(struct delivery *d, int64_t now, int64_t asked_before)
             r = 0;
         else if (stmt_run(store_sql(d->store, "UPDATE incident SET due_at = 0 WHERE state = 1")) < 0)
             log_warn("a digest could not be taken back", "why", store_error(d->store));
+    }
+    event_done(&event);
+    return r;
+}
+
+// What the memory dismissed: a first one soon, then gathered.
+static int push_noise(struct delivery *d, int64_t now)
+{
+    if (!noise_waits(d->store)) {
+        d->noise_since = 0;
+        return 0;
+    }
+    if (!d->noise_since)
+        d->noise_since = now;
+    if (now - d->noise_since < DIGEST_GATHER_MS || (d->noise_told_at && now - d->noise_told_at < NOISE_DIGEST_MS) ||
+        !budget_allows_digest(&d->budget, now))
+        return 0;
+    struct event event;
+    event_init(&event, d->config);
+    struct event_source from = source_of(d);
+    int r = event_of_noise(&event, &from);
+    if (r == 0 && budget_allows(&d->budget, now, false, (int64_t)event_bytes(&event), 0)) {
+        r = channel_event(d->mcp, buf_str(&event.content), event.meta, event.n_meta);
+        d->noise_told_at = now;
+        if (r >= 0) {
+            budget_spend(&d->budget, now, false, true, (int64_t)event_bytes(&event));
+            r = noise_told(d->store, INT64_MAX); // if that fails, it is told twice
+        }
     }
     event_done(&event);
     return r;
@@ -330,6 +363,8 @@ static void push_due(struct delivery *d, int64_t now)
             r = push_digest(d, now, 0);
     } else {
         d->over_budget_since = 0;
+        if (r == 0)
+            r = push_noise(d, now);
     }
     if (r < 0 && r != -EBUSY) {
         d->held_back_until = now + 5 * STORM_TICK_MS;

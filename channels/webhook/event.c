@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "channels/webhook/alert.h"
+#include "channels/webhook/noise.h"
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/text.h"
@@ -203,7 +204,7 @@ static void text_lines(struct lines *l, const struct incident_view *v)
 {
     struct buf b = BUF_INIT(8192);
     if (v->ask[0]) {
-        buf_addf(&b, "asked again: %s", v->ask);
+        buf_addf(&b, "why now: %s", v->ask);
         line(l, buf_str(&b));
     }
     if (v->text[0]) {
@@ -272,9 +273,13 @@ int event_of_incident(struct event *e, const struct event_source *from, const st
     int tail = tail_lines(&l, from, &h, playbook, v->id);
     lines_end(&l);
     meta_of(e, v, kind, &h, playbook);
+    struct noise_case c = {.problem_id = v->problem_id, .incident_id = v->id, .severity = v->severity, .prod = v->prod};
+    int known = v->kind == KIND_ALERT && strcmp(kind, "resolved") != 0 ? noise_is_known(from->store, &c, from->now) : 0;
+    if (known > 0)
+        meta(e, "hint", "known_noise");
     if (e->values.error || e->content.error == -ENOMEM)
         return -ENOMEM;
-    return r < 0 ? r : tail;
+    return r < 0 ? r : known < 0 ? known : tail;
 }
 
 // ---- many ----
@@ -430,6 +435,28 @@ static int digest_groups(struct lines *l, const struct event_source *from, int64
     return r;
 }
 
+static int noise_line(struct lines *l, const struct event_source *from, int64_t *ret_folded)
+{
+    struct buf b = BUF_INIT(8192);
+    int r = noise_lines(from->store, &b, ret_folded);
+    if (b.len)
+        line(l, buf_str(&b));
+    buf_done(&b);
+    return r;
+}
+
+int event_of_noise(struct event *e, const struct event_source *from)
+{
+    struct lines l = {.out = &e->content, .cap = e->content.max};
+    int64_t folded = 0;
+    int r = noise_line(&l, from, &folded);
+    lines_end(&l);
+    meta(e, "kind", "digest");
+    meta_int(e, "incidents", folded);
+    meta(e, "hint", "known_noise");
+    return e->values.error ? -ENOMEM : r < 0 ? r : 0;
+}
+
 int event_of_digest(struct event *e, const struct event_source *from, const char *heading, size_t max_bytes)
 {
     struct stmt *q = store_sql(from->store, "SELECT count(*), max(severity), sum(environment), sum(status = 0), sum(members)"
@@ -445,10 +472,12 @@ int event_of_digest(struct event *e, const struct event_source *from, const char
              (long long)firing, (long long)prod);
     line(&l, buf_str(&b));
     buf_done(&b);
-    int64_t named = 0;
+    int64_t named = 0, folded = 0;
     r = causes(&l, from, &named);
     if (r == 0)
         r = digest_groups(&l, from, n, named);
+    if (r == 0)
+        r = noise_line(&l, from, &folded);
     l.left_out = 0; // what is missing was counted in incidents
     line(&l, str_of("get_incident(ID) for one, log_incident takes many ids at once"));
     l.left_out = 0;

@@ -37,3 +37,6 @@ int event_of_incident(struct event *e, const struct event_source *from, const st
 // or a store error.
 #define DIGEST_MARK (-1)
 int event_of_digest(struct event *e, const struct event_source *from, const char *heading, size_t max_bytes) MUST_CHECK;
+
+// The known noise that the memory dismissed since the last digest, which names it too when it comes first. 0, or a store error.
+int event_of_noise(struct event *e, const struct event_source *from) MUST_CHECK;

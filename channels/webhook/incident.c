@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "channels/webhook/noise.h"
 #include "common/clock.h"
 #include "common/json.h"
 
@@ -188,6 +189,8 @@ static int fire_into(struct incident_intake *in, const struct row *i, const stru
         r = set_firing(in, i, (int64_t)a->severity, reopened);
     char text[96];
     const char *why = why_ask(i, a, reopened, member_id != 0, text, sizeof text);
+    if (r == 0 && i->state == STATE_DECIDED && i->verdict == VERDICT_NOISE)
+        r = noise_joined(in->store, i->id, (int64_t)a->severity > i->severity, reopened, in->now, &why);
     if (r == 0 && why)
         r = ask(in, i->id, why);
     return r < 0 ? r : note_named(in, i->id);
@@ -215,7 +218,11 @@ static int open_new(struct incident_intake *in, int64_t problem_id, const struct
     if (r < 0)
         return r;
     int64_t id = store_last_id(in->store);
+    struct noise_case noise = {
+        .problem_id = problem_id, .incident_id = id, .severity = (int64_t)a->severity, .prod = config_is_prod(in->config, a->cluster)};
     r = member_insert(in, id, a);
+    if (r == 0 && kind == KIND_ALERT)
+        r = noise_opened(in->store, &noise, in->now);
     return r < 0 ? r : note_named(in, id);
 }
 
