@@ -53,6 +53,7 @@ static const struct {
     {"Skill", TOOL_ALLOW},
     {"ToolSearch", TOOL_ALLOW},
     {"SendMessage", TOOL_ALLOW},
+    {"ListAgents", TOOL_ALLOW},
     {"ListMcpResourcesTool", TOOL_ALLOW},
     {"AskUserQuestion", TOOL_ALLOW},
 };
