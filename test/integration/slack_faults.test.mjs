@@ -63,6 +63,7 @@ describe('slack-channel', { concurrency: 3 }, () => {
 
     test('a half-open connection is noticed within a minute, and what was lost is read', async () => {
       const [slack, s] = await pair({ retryDelaysMs: [60000] });
+      await until(() => /slack: connected/.test(s.log));
       slack.hang();
       slack.say('lost');
       await s.waitEvent('lost', 60000);
