@@ -256,6 +256,39 @@ static int on_sent(const struct outbox_row *row, const char *channel, const char
     return r < 0 ? r : 0;
 }
 
+// The owner cannot be told: the second person and the agent are.
+static int escalate_elsewhere(struct engine *e, const struct outbox_row *row, const char *error)
+{
+    struct buf text = BUF_INIT(1024);
+    struct moment now = moment_now();
+    buf_addf(&text, "Escalation #%lld could not be delivered to %s: Slack refused it (%s)",
+             (long long)row->ref_id, row->user, error);
+    int r = inbox_add(e->store,
+                      &(struct inbox_new){.kind = INBOX_INTERACTION,
+                                          .user = row->user,
+                                          .text = buf_str(&text),
+                                          .escalation_id = row->ref_id},
+                      now.wall);
+    buf_done(&text);
+    bool owner = strcmp(row->user, e->people.owner) == 0;
+    if (r == 0 && owner && e->people.second[0])
+        r = outbox_add(e->store,
+                       &(struct outbox_new){.op = OUT_POST,
+                                            .ref = REF_ESCALATION,
+                                            .ref_id = row->ref_id,
+                                            .user = e->people.second},
+                       NULL);
+    return r;
+}
+
+static int on_failed(const struct outbox_row *row, const char *error, void *data)
+{
+    struct engine *e = data;
+    if (row->op != OUT_POST || row->ref != REF_ESCALATION)
+        return 0;
+    return escalate_elsewhere(e, row, error);
+}
+
 static void finish_close(struct engine *e);
 
 static void on_row_done(int64_t id, void *data)
@@ -352,7 +385,8 @@ static int start_running(struct engine *e)
 {
     const struct config *c = e->config;
     struct people_handler ph = {.on_known = on_known, .on_failed = on_unknown, .data = e};
-    struct sender_handler sh = {.on_sent = on_sent, .on_done = on_row_done, .data = e};
+    struct sender_handler sh = {
+        .on_sent = on_sent, .on_failed = on_failed, .on_done = on_row_done, .data = e};
     struct socket_handler so = {
         .on_up = on_up, .on_state = on_socket_state, .on_envelope = on_envelope, .data = e};
     struct catch_up_handler ch = {.on_message = on_history, .on_end = on_caught_up, .data = e};
@@ -513,9 +547,9 @@ void engine_start(struct engine *e)
         uv_timer_start(&e->tick, on_tick, 0, LEASE_BEAT_MS);
 }
 
-static void on_handle_closed(uv_handle_t *h)
+static void one_closed(void *engine)
 {
-    struct engine *e = h->data;
+    struct engine *e = engine;
     if (--e->open_handles)
         return;
     void (*closed)(void *data) = e->closed;
@@ -524,6 +558,11 @@ static void on_handle_closed(uv_handle_t *h)
     free(e->files);
     free(e);
     closed(data);
+}
+
+static void on_handle_closed(uv_handle_t *h)
+{
+    one_closed(h->data);
 }
 
 static void close_timers(void *data)
@@ -567,6 +606,11 @@ void engine_close(struct engine *e, void (*closed)(void *data), void *data)
     uv_timer_stop(&e->tick);
     uv_timer_stop(&e->held_retry);
     e->flush_until = clock_boot_ms() + FLUSH_MS;
+    if (e->socket) { // first: a connection that Slack does not know to be closed is sent to in vain
+        e->open_handles++;
+        socket_mode_close(e->socket, one_closed, e);
+        e->socket = NULL;
+    }
     if (e->sender)
         sender_drain(e->sender);
     finish_close(e);

@@ -47,7 +47,7 @@ int page_options_read(int argc, char **argv, struct page_options *ret)
     return -EINVAL;
 }
 
-static int outcome(struct paging *p)
+static enum outbox_state outcome(struct paging *p)
 {
     struct stmt *q =
         store_sql(p->store, "SELECT id FROM slack_outbox WHERE ref = ? AND ref_id = ?");
@@ -67,7 +67,7 @@ static void on_closed(void *data)
 
 static void check(struct paging *p)
 {
-    int state = outcome(p);
+    enum outbox_state state = outcome(p);
     bool done = state == OUT_SENT || state == OUT_FAILED || engine_refused(p->engine) ||
                 clock_boot_ms() >= p->until;
     if (p->over || !done)

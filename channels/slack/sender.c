@@ -133,19 +133,43 @@ static void row_sent(struct lane *l, const char *ts)
     sender_kick(x);
 }
 
-static void row_failed(struct lane *l, const char *error)
+static int mark_failed(struct lane *l, const char *error, bool refused)
+{
+    struct store *s = l->x->store;
+    int r = store_begin(s);
+    if (r < 0)
+        return r;
+    r = outbox_failed(s, l->row.id, error, clock_wall_ms());
+    if (r == 0 && refused)
+        r = l->x->handler.on_failed(&l->row, error, l->x->handler.data);
+    if (r == 0)
+        return store_commit(s);
+    store_rollback(s);
+    return r;
+}
+
+static void end_failed(struct lane *l, const char *error, bool refused)
 {
     struct sender *x = l->x;
     int64_t id = l->row.id;
-    if (strcmp(error, "no longer needed") != 0)
-        log_warn("slack: refused for good", "error", error, "row", log_int(id));
-    if (outbox_failed(x->store, id, error, clock_wall_ms()) < 0)
+    if (mark_failed(l, error, refused) < 0)
         back_off(l, 0);
     else
         remove_file(l);
     end_row(l);
     x->handler.on_done(id, x->handler.data);
     sender_kick(x);
+}
+
+static void row_failed(struct lane *l, const char *error)
+{
+    log_warn("slack: refused for good", "error", error, "row", log_int(l->row.id));
+    end_failed(l, error, true);
+}
+
+static void row_pointless(struct lane *l)
+{
+    end_failed(l, "no longer needed", false);
 }
 
 static void requeue(struct lane *l, bool plain)
@@ -200,7 +224,7 @@ static void unsuccessful(struct lane *l, const struct api_answer *a, const char 
             stop(l, a, method);
         break;
     case API_REFUSED:
-        if (is_about_blocks(a->error) && !l->row.plain) {
+        if (l->row.op == OUT_POST && is_about_blocks(a->error) && !l->row.plain) {
             log_warn("slack: blocks refused, sending plain text", "error", a->error);
             requeue(l, true);
         } else {
@@ -343,7 +367,7 @@ static int render(struct lane *l, struct message *m)
     if (r == 0)
         buf_add(&l->text, m->text.data, m->text.len);
     if (r == -ECANCELED)
-        row_failed(l, "no longer needed");
+        row_pointless(l);
     else if (r < 0) {
         log_error("slack: a message could not be made", "row", log_int(l->row.id), "error",
                   strerror(-r));
@@ -406,7 +430,7 @@ static void update(struct lane *l)
     if (!l->row.target_ts[0]) {
         int r = outbox_shown(l->x->store, l->row.ref, l->row.ref_id, l->row.user, &place);
         if (r <= 0) {
-            row_failed(l, "no longer needed");
+            row_pointless(l);
             return;
         }
         snprintf(l->row.target_ts, sizeof l->row.target_ts, "%s", place.ts);

@@ -12,6 +12,8 @@ struct sender;
 struct sender_handler {
     // In the transaction that marks the row as sent. 0 or an error (the mark is tried again).
     int (*on_sent)(const struct outbox_row *row, const char *channel, const char *ts, void *data);
+    // In the transaction that marks it as refused; likewise.
+    int (*on_failed)(const struct outbox_row *row, const char *error, void *data);
     void (*on_done)(int64_t row_id, void *data); // after it: sent or failed
     void *data;
 };

@@ -169,6 +169,8 @@ static void on_message(struct ws *w, struct str message, void *data)
     struct socket_mode *m = c->m;
     struct envelope e;
     (void)w;
+    if (m->stopped) // not acknowledged: Slack repeats it for whoever comes next
+        return;
     if (envelope_read(message, &e) < 0) {
         log_warn("slack: not an envelope, ignored", "bytes", log_int((int64_t)message.n));
         return;
@@ -293,31 +295,46 @@ static void connect_now(struct socket_mode *m)
 
 // ---- silence ----
 
-static void check_connection(struct connection *c, int64_t now)
+// Returns after how many ms it is to be looked at again.
+static int64_t check_connection(struct connection *c, int64_t now)
 {
     struct socket_mode *m = c->m;
     int64_t silent = now - c->heard_at;
-    if (!c->up && now - c->opened_at > HELLO_MS + WS_OPEN_MS) {
+    bool waiting = is_connecting(m) || uv_is_active((uv_handle_t *)&m->retry);
+    if (!c->up) {
+        int64_t left = c->opened_at + WS_OPEN_MS + HELLO_MS - now;
+        if (left > 0)
+            return left;
         close_connection(c, "no hello");
         if (!count(m, true) && !uv_is_active((uv_handle_t *)&m->retry))
             retry_later(m, 0, "connected, but no hello came");
-    } else if (c->up && silent >= DEAD_MS) {
+        return PING_MS;
+    }
+    if (silent >= DEAD_MS) {
         log_info("slack: connection is dead", "silent_ms", log_int(silent));
         close_connection(c, "dead");
-        if (!is_connecting(m) && !uv_is_active((uv_handle_t *)&m->retry))
+        if (!waiting)
             retry_later(m, 0, "the connection was dead");
-    } else if (c->up && silent >= PING_MS - 1000 && ws_ping(c->ws, str_of("alive?")) < 0) {
-        log_debug("slack: ping not sent");
+        return PING_MS;
     }
+    if (silent >= PING_MS && ws_ping(c->ws, str_of("alive?")) < 0)
+        log_debug("slack: ping not sent");
+    return PING_MS - silent % PING_MS;
 }
 
+// Wakes when a connection has been silent for another PING_MS, no more often.
 static void on_watch(uv_timer_t *t)
 {
     struct socket_mode *m = t->data;
-    int64_t now = clock_boot_ms();
-    for (size_t i = 0; i < MAX_CONNECTIONS; i++)
-        if (m->connections[i].ws && !m->connections[i].closing)
-            check_connection(&m->connections[i], now);
+    int64_t now = clock_boot_ms(), next = PING_MS;
+    for (size_t i = 0; i < MAX_CONNECTIONS; i++) {
+        struct connection *c = &m->connections[i];
+        if (!c->ws || c->closing)
+            continue;
+        int64_t ms = check_connection(c, now);
+        next = ms < next ? ms : next;
+    }
+    uv_timer_start(&m->watch, on_watch, (uint64_t)next + 1, 0);
 }
 
 // ---- life ----
@@ -342,7 +359,7 @@ int socket_mode_new(uv_loop_t *loop, struct slack_api *api, const struct socket_
 
 void socket_mode_start(struct socket_mode *m)
 {
-    uv_timer_start(&m->watch, on_watch, PING_MS, PING_MS);
+    uv_timer_start(&m->watch, on_watch, PING_MS, 0);
     connect_now(m);
 }
 

@@ -209,6 +209,17 @@ describe('slack-channel', { concurrency: 3 }, () => {
       assert.equal(p.blocks, undefined);
     });
 
+    test('an escalation that the owner cannot get goes to the second person, and the agent hears of it', async () => {
+      const [slack, s] = await pair();
+      slack.fault('chat.postMessage', { error: 'channel_not_found' });
+      const { escalation_id } = await s.ok('escalate', { title: 'Nobody home', body: 'b', severity: 'error' });
+      const e = await s.waitEvent(/could not be delivered.*channel_not_found/);
+      assert.equal(e.meta.escalation_id, String(escalation_id));
+      assert.equal((await slack.waitPosted('Nobody home')).channel, slack.dm('second'));
+      slack.click('Acknowledge', { user: 'second', channel: slack.dm('second') });
+      await s.waitEvent('acknowledged');
+    });
+
     test('a thread whose parent is gone', async () => {
       const [slack, s] = await pair();
       const m = slack.say('soon gone'); await s.waitEvent('soon gone');
