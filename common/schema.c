@@ -108,7 +108,9 @@ const char *const schema_steps[] = {
     "  address TEXT NOT NULL);"
 
     // The last word of each cluster's always-firing alert.
-    "CREATE TABLE watchdog(cluster TEXT PRIMARY KEY, seen_at INTEGER NOT NULL);",
+    "CREATE TABLE watchdog("
+    "  cluster TEXT PRIMARY KEY, seen_at INTEGER NOT NULL, seen_boot INTEGER NOT NULL,"
+    "  silent INTEGER NOT NULL DEFAULT 0);", // it was missed, and an incident says so
 
     // 2: Slack. Conversations are direct messages, so an outbox row is addressed to a person;
     // `channel` is the conversation it went to. *_due_boot is the same moment in boot time, of the

@@ -11,6 +11,7 @@
 #include "channels/webhook/noise.h"
 #include "channels/webhook/pager.h"
 #include "channels/webhook/trail.h"
+#include "channels/webhook/watchdog.h"
 #include "common/clock.h"
 #include "common/lease.h"
 #include "common/log.h"
@@ -41,6 +42,7 @@ struct delivery {
     enum phase phase;
     bool took_turns;      // another session held the lease since this one began
     int64_t started_at;   // wall: what was asked before belongs into the first digest
+    int64_t begun_at;     // boot: we listen since then
     int64_t push_from;    // boot: nothing may be sent before
     int64_t beat_at, sweep_at, page_at, held_back_until; // boot
     int64_t busy_since;        // boot; 0 = nothing more is coming in
@@ -435,6 +437,8 @@ static void page(struct delivery *d, int64_t now)
         return;
     d->page_at = now + PAGER_MS;
     int r = pager_run(d->store, d->config, clock_wall_ms(), now);
+    if (r >= 0)
+        r = watchdog_run(d->store, d->config, clock_wall_ms(), now, now - d->begun_at);
     if (r < 0 && r != -EBUSY) {
         d->page_at = now + SWEEP_MS;
         log_error("cannot page the owner", "why", store_error(d->store));
@@ -498,7 +502,8 @@ int delivery_new(uv_loop_t *loop, struct store *s, struct group_commit *commit, 
     d->config = c;
     d->mcp = mcp;
     d->started_at = clock_wall_ms();
-    d->sweep_at = clock_boot_ms() + SWEEP_MS;
+    d->begun_at = clock_boot_ms();
+    d->sweep_at = d->begun_at + SWEEP_MS;
     budget_init(&d->budget, c->events_per_min, c->event_bytes);
     if (playbooks_load(c->playbooks, &d->playbooks) < 0) {
         free(d);

@@ -293,10 +293,11 @@ static int feed_watchdog(struct incident_intake *in, const struct alert *a)
 {
     if (a->resolved)
         return 0;
-    struct stmt *q = store_sql(in->store, "INSERT INTO watchdog(cluster, seen_at) VALUES(?1, ?2)"
-                                          " ON CONFLICT(cluster) DO UPDATE SET seen_at = ?2");
+    struct stmt *q = store_sql(in->store, "INSERT INTO watchdog(cluster, seen_at, seen_boot) VALUES(?1, ?2, ?3)"
+                                          " ON CONFLICT(cluster) DO UPDATE SET seen_at = ?2, seen_boot = ?3");
     bind_text(q, 1, a->cluster);
     bind_int(q, 2, in->now);
+    bind_int(q, 3, clock_boot_ms());
     return stmt_run(q);
 }
 
@@ -340,6 +341,35 @@ int incident_take(struct incident_intake *in, const struct alert *a)
     if (in->config->watchdog_alert[0] && strcmp(a->alertname, in->config->watchdog_alert) == 0)
         return feed_watchdog(in, a);
     return take_real(in, a, KIND_ALERT);
+}
+
+int incident_watchdog(struct incident_intake *in, const char *cluster, bool silent, const char *text)
+{
+    struct buf json = BUF_INIT(1024), fingerprint = BUF_INIT(512);
+    struct jw w = JW(&json);
+    jw_object(&w);
+    jw_kstr(&w, "alertname", in->config->watchdog_alert);
+    jw_kstr(&w, "cluster", cluster);
+    jw_object_end(&w);
+    buf_addf(&fingerprint, "watchdog:%s", cluster);
+    struct alert a = {.source = "watchdog",
+                      .fingerprint = buf_cstr(&fingerprint),
+                      .alertname = in->config->watchdog_alert,
+                      .cluster = cluster,
+                      .namespace = "",
+                      .service = "",
+                      .summary = text,
+                      .generator_url = "",
+                      .node = "",
+                      .labels = buf_cstr(&json),
+                      .annotations = "{}",
+                      .severity = SEVERITY_CRITICAL,
+                      .resolved = !silent,
+                      .starts_at = in->now};
+    int r = json.error ? json.error : fingerprint.error ? fingerprint.error : take_real(in, &a, KIND_ALERT);
+    buf_done(&json);
+    buf_done(&fingerprint);
+    return r;
 }
 
 int incident_oversized(struct incident_intake *in, const char *sender, const char *peer, uint64_t bytes)

@@ -24,6 +24,9 @@ int incident_take(struct incident_intake *in, const struct alert *a) MUST_CHECK;
 // A notification that was over the body cap: no retry will ever fit, so it becomes an incident of its own.
 int incident_oversized(struct incident_intake *in, const char *sender, const char *peer, uint64_t bytes) MUST_CHECK;
 
+// The always-firing alert of a cluster fell silent, or is heard again: opens or closes the incident that says so.
+int incident_watchdog(struct incident_intake *in, const char *cluster, bool silent, const char *text) MUST_CHECK;
+
 // Closes what has been firing without a word from its sender for SRE_STALE_DAYS, as stale, and oversized notifications that did not
 // come again. In a transaction of the caller; at most 500 a call. Returns how many.
 int incident_sweep(struct store *s, const struct config *c, int64_t now) MUST_CHECK;

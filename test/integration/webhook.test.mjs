@@ -460,3 +460,19 @@ test('a standby shares the port, pages while no agent runs, and hands over to th
   standby.kill('SIGTERM');
   assert.equal((await standby.exited).code, 0);
 });
+
+test('a watchdog that falls silent is an incident of its cluster, and ends when it is heard again', async () => {
+  const c = await startChannel({ env: { SRE_WATCHDOG_SECONDS: '2' } });
+  const beat = () => c.post(notification({ alertname: 'Watchdog', severity: 'none', cluster: 'data-eu' }));
+  for (let i = 0; i < 3; i++) { await beat(); await sleep(1000); }
+  assert.equal(c.events.length, 0, 'heard: nothing to say');
+  const e = await c.event(() => true, 6000);
+  assert.equal(e.meta.alertname, 'Watchdog');
+  assert.equal(e.meta.cluster, 'data-eu');
+  assert.equal(e.meta.severity, 'critical');
+  assert.match(e.content, /last heard at/);
+  await c.call('get_incident', { incident_id: Number(e.meta.incident_id) });
+  await beat();
+  await c.event(e => e.meta.kind === 'resolved', 6000);
+  await c.stop();
+});
