@@ -107,6 +107,10 @@ const char *const schema_steps[] = {
     "  pid INTEGER PRIMARY KEY, started INTEGER NOT NULL, boot_id TEXT NOT NULL,"
     "  address TEXT NOT NULL);"
 
+    // The session said that it cannot work (quota, sign-in, overload). At most one row; gone with the next verdict.
+    "CREATE TABLE agent_failure(id INTEGER PRIMARY KEY CHECK(id = 1), at INTEGER NOT NULL,"
+    "  reason TEXT NOT NULL);"
+
     // The last word of each cluster's always-firing alert.
     "CREATE TABLE watchdog("
     "  cluster TEXT PRIMARY KEY, seen_at INTEGER NOT NULL, seen_boot INTEGER NOT NULL,"

@@ -21,6 +21,7 @@ static const char help[] =
     "  webhook-channel console        a stand-in session: shows each event, calls the tools; needs no Claude\n"
     "  webhook-channel doctor         [--json]      checks what a new installation gets wrong\n"
     "  webhook-channel guard                        PreToolUse hook: JSON on stdin, the decision on stdout\n"
+    "  webhook-channel agent-failed                 StopFailure hook: JSON on stdin; alerts go to the owner until the next verdict\n"
     "  webhook-channel --version | --help\n"
     "\n"
     "Configuration: environment, then KEY=value lines of $SRE_CONFIG (~/.config/sre-channels/config.env).\n"
@@ -45,6 +46,7 @@ static const struct {
     {"console", command_console},
     {"doctor", command_doctor},
     {"guard", command_guard},
+    {"agent-failed", command_agent_failed},
     {"audit", command_audit},
 };
 

@@ -13,3 +13,10 @@ int pager_run(struct store *s, const struct config *c, int64_t wall, int64_t boo
 // Tells the owner that the agent is back, if incidents that he was paged for are now handed over to it: those that the digest at hand marked with
 // due_at < 0. In the caller's transaction.
 int pager_agent_back(struct store *s, int64_t wall) MUST_CHECK;
+
+// The session cannot work (a StopFailure hook said so): until the agent's next verdict the owner is paged at once for whatever waits. The owner
+// hears it once a failure, however often the hook fires. Opens its own transaction.
+int pager_agent_failed(struct store *s, const char *reason, int64_t wall) MUST_CHECK;
+
+// The agent gave a verdict: back to the ordinary times. In the caller's transaction.
+int pager_agent_works(struct store *s, int64_t wall) MUST_CHECK;

@@ -7,6 +7,7 @@
 #include "channels/webhook/incident.h"
 #include "channels/webhook/incident_json.h"
 #include "channels/webhook/listing.h"
+#include "channels/webhook/pager.h"
 #include "channels/webhook/trail.h"
 #include "common/clock.h"
 #include "common/redact.h"
@@ -203,7 +204,7 @@ static int log_apply(struct commit_job *job, struct store *s)
         if (r < 0)
             return r;
     }
-    return 0;
+    return pager_agent_works(s, now);
 }
 
 static void log_answer(struct log_job *l)

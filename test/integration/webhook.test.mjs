@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { command, environment, notification, request, sleep, startChannel, tempDir } from '../support/channel.mjs';
+import { command, commandWith, environment, notification, request, sleep, startChannel, tempDir } from '../support/channel.mjs';
 
 const critical = { severity: 'critical', service: 'checkout', cluster: 'platform-prod', namespace: 'payments', pod: 'checkout-1' };
 
@@ -474,5 +474,20 @@ test('a watchdog that falls silent is an incident of its cluster, and ends when 
   await c.call('get_incident', { incident_id: Number(e.meta.incident_id) });
   await beat();
   await c.event(e => e.meta.kind === 'resolved', 6000);
+  await c.stop();
+});
+
+test('a session that cannot work passes its alerts to the owner at once, until the next verdict', async () => {
+  const c = await startChannel();
+  const hook = JSON.stringify({ hook_event_name: 'StopFailure', error: 'rate_limit', last_assistant_message: 'API Error: 429' });
+  assert.equal((await commandWith(hook, c.env, 'agent-failed')).status, 0);
+  await c.post(notification(critical));
+  const paged = async () => JSON.parse((await c.command('audit', '--json')).stdout).trail.filter(t => t.action === 'paged').map(t => t.incident_id);
+  for (let i = 0; i < 40 && !(await paged()).length; i++) await sleep(100);
+  assert.deepEqual(await paged(), [1]);
+  await c.call('log_incident', { incident_ids: [1], verdict: 'noise', summary: 'x' });
+  await c.post(notification({ ...critical, service: 'other' }));
+  await sleep(2500);
+  assert.deepEqual(await paged(), [1]);
   await c.stop();
 });

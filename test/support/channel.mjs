@@ -103,10 +103,15 @@ export async function startChannel({ name = 'webhook-channel', state = tempDir()
 }
 
 // Runs a subcommand to its end.
-export function command(env, ...words) {
+export const command = (env, ...words) => commandWith('', env, ...words);
+
+// The same with something on its stdin.
+export function commandWith(input, env, ...words) {
   return new Promise(resolve => {
-    execFile(binary('webhook-channel'), words, { env, maxBuffer: 1 << 30 }, (error, stdout, stderr) =>
+    const child = execFile(binary('webhook-channel'), words, { env, maxBuffer: 1 << 30 }, (error, stdout, stderr) =>
       resolve({ status: error ? error.code ?? error.signal : 0, stdout, stderr }));
+    child.stdin.on('error', () => {}); // it need not read it
+    child.stdin.end(input);
   });
 }
 
