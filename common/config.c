@@ -157,14 +157,17 @@ static bool is_slack_url(const char *s)
 {
     if (has_prefix(s, "https://"))
         return s[8] != '\0';
-    static const char *const loopback[] = {"http://127.", "http://localhost", "http://[::1]"};
-    for (size_t i = 0; i < ARRAY_LEN(loopback); i++) {
-        size_t n = strlen(loopback[i]);
-        bool whole = i == 0 || s[n] == ':' || s[n] == '/' || s[n] == '\0';
-        if (has_prefix(s, loopback[i]) && whole && !strchr(s, '@'))
-            return true;
-    }
-    return false;
+    if (!has_prefix(s, "http://"))
+        return false;
+    // The host alone decides: neither 127.0.0.1.evil.example nor 127.0.0.1@evil.example is local.
+    char address[HTTP_HOST_SIZE];
+    int n = (int)strcspn(s + 7, "/?#");
+    if ((size_t)snprintf(address, sizeof address, "%.*s:80", n, s + 7) >= sizeof address)
+        return false;
+    if (http_address_is_loopback(address))
+        return true;
+    address[n] = '\0'; // it names a port of its own
+    return http_address_is_loopback(address);
 }
 
 static bool are_user_ids(const char *s)
