@@ -20,6 +20,8 @@
 #define CHECKPOINT_PAGES 1000
 #define CACHE_SLOTS 512 // a power of two, well above the number of distinct statements
 #define OPEN_PATIENCE_MS 5000
+#define ALONE_PATIENCE_MS 1000
+#define ALONE_TRY_MS 50
 
 struct stmt {
     sqlite3_stmt
@@ -36,6 +38,7 @@ struct store {
     int busy_ms;
     int wal_pages;
     bool quick_check;
+    bool reopen; // the file went away and could not be opened anew
     char error[256];
     struct stmt cache[CACHE_SLOTS];
     struct stmt unprepared;
@@ -160,6 +163,8 @@ static int take_lock(struct store *s)
     char *path = NULL;
     if (asprintf(&path, "%s.lock", s->path) < 0)
         return -ENOMEM;
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
     s->lock_fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     int r = s->lock_fd < 0 ? -errno : 0;
     free(path);
@@ -284,14 +289,34 @@ static void move_one(const char *path, const char *suffix, const char *stamp)
     free(to);
 }
 
-// Nobody else may have it open: they would go on writing into the file that was moved.
+// Nobody else may have it open: they would go on writing into the file that is moved. Both channels
+// start in the same moment and find the same damage: each lets go of the lock while it waits, so
+// that one of them gets it; the other finds a new file. 0 = ours to move, 1 = it was moved.
+static int take_alone(struct store *s)
+{
+    struct stat damaged, now;
+    if (stat(s->path, &damaged) < 0) // as long as we hold the lock nobody moves it
+        return -errno;
+    for (int waited = 0; waited < ALONE_PATIENCE_MS; waited += ALONE_TRY_MS) {
+        if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        flock(s->lock_fd, LOCK_UN);
+        nanosleep(&(struct timespec){.tv_nsec = ALONE_TRY_MS * 1000000}, NULL);
+        if (stat(s->path, &now) == 0 && now.st_ino != damaged.st_ino)
+            return 1;
+    }
+    log_error("the database is damaged but other processes use it: stop them, then start again",
+              "path", s->path);
+    return -EILSEQ;
+}
+
 static int move_aside(struct store *s)
 {
-    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-        log_error("the database is damaged but other processes use it: stop them, then start again",
-                  "path", s->path);
-        return -EILSEQ;
-    }
+    int r = take_alone(s);
+    if (r < 0)
+        return r;
+    if (r > 0)
+        return flock(s->lock_fd, LOCK_SH) < 0 ? -errno : 0;
     char stamp[32], *mark = NULL;
     time_t now = time(NULL);
     struct tm tm;
@@ -486,14 +511,28 @@ int64_t store_changes(struct store *s)
 // ---- transactions ----
 
 // Someone deleted or replaced the file: what is committed now would be in a file that nobody finds.
+// When it cannot be opened now (a disk that is not mounted), the next transaction tries again.
 static int reopen_if_moved(struct store *s)
 {
-    int moved = 0;
-    if (sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved)
+    int moved = s->reopen;
+    if (!moved &&
+        (sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved))
         return 0;
-    log_error("the database file was moved or deleted: opening it anew", "path", s->path);
+    if (!s->reopen)
+        log_error("the database file was moved or deleted: opening it anew", "path", s->path);
+    s->reopen = true;
+    *strrchr(s->path, '/') = '\0';
+    int r = make_dir(s->path);
+    s->path[strlen(s->path)] = '/';
+    if (r == 0)
+        r = take_lock(s); // the old one went with the folder
+    if (r < 0) {
+        snprintf(s->error, sizeof s->error, "%s", strerror(-r));
+        return r;
+    }
     disconnect_db(s);
-    int r = open_db(s);
+    r = open_db(s);
+    s->reopen = r < 0;
     if (s->db)
         sqlite3_busy_timeout(s->db, s->busy_ms);
     return r;
