@@ -53,44 +53,25 @@ int blocks_sections(struct jw *w, struct str mrkdwn, size_t *budget)
     return r;
 }
 
-// At most BLOCKS_SECTION characters, up to a line's end if there is one in the second half.
-static size_t piece(struct str s)
+void blocks_literal(struct jw *w, struct str text)
 {
-    size_t end = 0, line = 0, n = 0;
-    for (; end < s.n && n < BLOCKS_SECTION; n++) {
-        size_t len = utf8_char_len(s.p + end, s.n - end);
-        end += len ? len : 1;
-        if (n > BLOCKS_SECTION / 2 && s.p[end - 1] == '\n')
-            line = end;
-    }
-    return end < s.n && line ? line : end;
-}
-
-int blocks_literal(struct jw *w, struct str text)
-{
-    do {
-        size_t n = piece(text);
-        jw_object(w);
-        jw_kstr(w, "type", "rich_text");
-        jw_key(w, "elements");
-        jw_array(w);
-        jw_object(w);
-        jw_kstr(w, "type", "rich_text_preformatted");
-        jw_key(w, "elements");
-        jw_array(w);
-        jw_object(w);
-        jw_kstr(w, "type", "text");
-        jw_key(w, "text");
-        jw_strn(w, n ? (struct str){text.p, n} : str_of("(nothing)"));
-        jw_object_end(w);
-        jw_array_end(w);
-        jw_object_end(w);
-        jw_array_end(w);
-        jw_object_end(w);
-        text.p += n;
-        text.n -= n;
-    } while (text.n);
-    return w->out->error;
+    jw_object(w);
+    jw_kstr(w, "type", "rich_text");
+    jw_key(w, "elements");
+    jw_array(w);
+    jw_object(w);
+    jw_kstr(w, "type", "rich_text_preformatted");
+    jw_key(w, "elements");
+    jw_array(w);
+    jw_object(w);
+    jw_kstr(w, "type", "text");
+    jw_key(w, "text");
+    jw_strn(w, text.n ? text : str_of("(nothing)"));
+    jw_object_end(w);
+    jw_array_end(w);
+    jw_object_end(w);
+    jw_array_end(w);
+    jw_object_end(w);
 }
 
 void blocks_context(struct jw *w, struct str mrkdwn)

@@ -13,8 +13,8 @@ enum {
 // mrkdwn, split over as many sections as it takes; what is beyond *budget characters is left out
 // and counted. *budget shrinks.
 int blocks_sections(struct jw *w, struct str mrkdwn, size_t *budget);
-// Text that is shown as it is, in a code box, split likewise but never cut.
-int blocks_literal(struct jw *w, struct str text);
+// Text that is shown as it is, in a code box; the caller keeps it below BLOCKS_MAX_TEXT characters.
+void blocks_literal(struct jw *w, struct str text);
 void blocks_context(struct jw *w, struct str mrkdwn);
 void blocks_actions(struct jw *w);
 // style: "primary", "danger" or NULL

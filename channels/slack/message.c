@@ -149,6 +149,21 @@ static int escalation_blocks(struct store *s, const struct escalation *e, struct
     return r;
 }
 
+// Without blocks the text has to tell everything; a word in the thread does what the buttons did.
+static void plain_escalation(struct buf *out, struct store *s, const struct escalation *e)
+{
+    mrkdwn_from_markdown(out, str_of(e->body));
+    if (e->action[0]) {
+        buf_adds(out, "\n*Recommended:* ");
+        mrkdwn_from_markdown(out, str_of(e->action));
+    }
+    buf_adds(out, "\n");
+    if (e->state == ESCALATION_OPEN)
+        buf_adds(out, "Any word in the thread acknowledges it.");
+    else
+        add_state(out, s, e);
+}
+
 static int render_escalation(struct store *s, const struct outbox_row *row, struct message *m)
 {
     struct escalation e;
@@ -166,7 +181,10 @@ static int render_escalation(struct store *s, const struct outbox_row *row, stru
     buf_adds(&head, "*");
     buf_add(&m->text, head.data, head.len);
     buf_adds(&m->text, "\n");
-    add_start(&m->text, e.body);
+    if (row->plain)
+        plain_escalation(&m->text, s, &e);
+    else
+        add_start(&m->text, e.body);
     r = head.error ? head.error : escalation_blocks(s, &e, buf_str(&head), &m->blocks);
     buf_done(&head);
     escalation_done(&e);
@@ -249,14 +267,9 @@ static void prompt_verdict(struct buf *out, struct store *s, const struct prompt
     }
 }
 
-static int prompt_blocks(struct store *s, const struct prompt *p, struct str head, struct buf *out)
+// Of the preview; the others are in the messages before this one.
+static struct str last_part(const struct prompt *p)
 {
-    struct buf t = BUF_INIT(MAX_TEXT);
-    struct jw w = JW(out);
-    size_t budget = BLOCKS_SECTION, rest = BLOCKS_SECTION;
-    jw_array(&w);
-    int r = blocks_sections(&w, head, &budget);
-    // The last part; the others are in the messages before this one.
     struct str preview = str_of(p->preview);
     size_t start = 0;
     for (size_t i = 0, n = 0; i < preview.n; n++) {
@@ -267,8 +280,17 @@ static int prompt_blocks(struct store *s, const struct prompt *p, struct str hea
         size_t len = utf8_char_len(preview.p + i, preview.n - i);
         i += len ? len : 1;
     }
-    if (r == 0)
-        r = blocks_literal(&w, (struct str){preview.p + start, preview.n - start});
+    return (struct str){preview.p + start, preview.n - start};
+}
+
+static int prompt_blocks(struct store *s, const struct prompt *p, struct str head, struct buf *out)
+{
+    struct buf t = BUF_INIT(MAX_TEXT);
+    struct jw w = JW(out);
+    size_t budget = BLOCKS_SECTION, rest = BLOCKS_SECTION;
+    jw_array(&w);
+    int r = blocks_sections(&w, head, &budget);
+    blocks_literal(&w, last_part(p));
     if (p->state == PROMPT_ASKED || p->state == PROMPT_PASSED) {
         if (p->state == PROMPT_ASKED) {
             blocks_actions(&w);
@@ -287,6 +309,13 @@ static int prompt_blocks(struct store *s, const struct prompt *p, struct str hea
     r = r < 0 ? r : t.error;
     buf_done(&t);
     return r;
+}
+
+static void add_fenced(struct buf *out, struct str text)
+{
+    buf_adds(out, "```\n");
+    mrkdwn_escape(out, text);
+    buf_adds(out, "\n```");
 }
 
 static int render_prompt(struct store *s, const struct outbox_row *row, struct message *m)
@@ -315,7 +344,10 @@ static int render_prompt(struct store *s, const struct outbox_row *row, struct m
     buf_add(&m->text, head.data, head.len < 1500 ? head.len : utf8_prefix(buf_str(&head), 1500));
     buf_addc(&m->text, '\n');
     if (p.state == PROMPT_ASKED) {
-        add_start(&m->text, p.preview);
+        if (row->plain)
+            add_fenced(&m->text, last_part(&p));
+        else
+            add_start(&m->text, p.preview);
         buf_addf(&m->text, "\nyes %s / no %s", p.request_id, p.request_id);
     } else {
         prompt_verdict(&m->text, s, &p);
@@ -347,11 +379,14 @@ static int render_prompt_nag(struct store *s, const struct outbox_row *row, int6
 static int render_part(const struct outbox_row *row, struct message *m)
 {
     struct jw w = JW(&m->blocks);
-    buf_adds(&m->text, "Part of what is asked next.");
+    if (row->plain)
+        add_fenced(&m->text, str_of(row->body));
+    else
+        buf_adds(&m->text, "Part of what is asked next.");
     jw_array(&w);
-    int r = blocks_literal(&w, str_of(row->body));
+    blocks_literal(&w, str_of(row->body));
     jw_array_end(&w);
-    return r;
+    return m->blocks.error;
 }
 
 // ---- pages and plain text ----

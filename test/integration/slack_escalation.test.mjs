@@ -186,7 +186,9 @@ describe('slack-channel', { concurrency: 3 }, () => {
       assert.deepEqual(slack.buttons(p.ts), ['Allow', 'Deny']);
       assert.ok(slack.shown(p.message).includes('kubectl delete pod x && echo "<!channel> & done"'));
       assert.deepEqual(slack.pings(p.message), ['@' + slack.users.owner]);
-      slack.click('Allow');
+      await s.ask('zzzzz', 'Bash', 'y'.repeat(7000));
+      await slack.waitPosted(x => slack.shown(x.message).includes('y'.repeat(7000)));
+      slack.click('Allow', { ts: p.ts });
       await until(() => s.verdicts.length === 1);
       assert.deepEqual(s.verdicts[0], { request_id: 'abcde', behavior: 'allow' });
       await until(() => /Allowed\*? by Olga Owner/.test(slack.shown(slack.message(p.ts))));

@@ -207,6 +207,11 @@ describe('slack-channel', { concurrency: 3 }, () => {
       await s.ok('escalate', { title: 'Blocks', body: 'b', severity: 'info' });
       const p = await slack.waitPosted('Blocks');
       assert.equal(p.blocks, undefined);
+      slack.fault('chat.postMessage', { error: 'msg_blocks_too_long' });
+      await s.ask('abcde', 'Bash', 'x'.repeat(500) + ' the end');
+      const q = await slack.waitPosted('yes abcde');
+      assert.equal(q.blocks, undefined);
+      assert.match(q.text, /x{500} the end/);
     });
 
     test('an escalation that the owner cannot get goes to the second person, and the agent hears of it', async () => {
