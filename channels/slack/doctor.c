@@ -8,6 +8,8 @@
 #include "channels/slack/people.h"
 #include "channels/slack/socket_mode.h"
 #include "common/lease.h"
+#include "common/options.h"
+#include "common/output.h"
 
 enum { SOCKET_MS = 15 * 1000, MAX_REPORT = 256 * 1024 };
 
@@ -33,17 +35,16 @@ struct doctor {
 
 int doctor_options_read(int argc, char **argv, struct doctor_options *ret)
 {
-    struct doctor_options o = {.json = false};
-    for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0)
-            o.json = true;
-        else if (strcmp(argv[i], "--send") == 0)
-            o.send = true;
-        else
-            return -EINVAL;
-    }
-    *ret = o;
-    return 0;
+    struct option options[] = {{.name = "--json", .kind = OPTION_FLAG},
+                               {.name = "--send", .kind = OPTION_FLAG}};
+    struct buf why = BUF_INIT(512);
+    int words;
+    int r = options_parse(argc, argv, options, ARRAY_LEN(options), NULL, 0, &words, &why);
+    if (r < 0)
+        fprintf(stderr, "doctor: %s\n", buf_cstr(&why));
+    buf_done(&why);
+    *ret = (struct doctor_options){.json = options[0].number, .send = options[1].number};
+    return r;
 }
 
 // status: "ok", "failed", "skipped". fix: what to do, "" when nothing.
@@ -290,7 +291,8 @@ int doctor_run(const struct config *config, struct store *s, const struct doctor
     } else {
         d.failed ? buf_addf(&d.out, "%u failed\n", d.failed) : buf_adds(&d.out, "all is well\n");
     }
-    fputs(buf_cstr(&d.out), stdout);
+    if (output_flush(&d.out) < 0)
+        d.failed++;
     buf_done(&d.out);
     uv_run(&d.loop, UV_RUN_DEFAULT);
     uv_loop_close(&d.loop);

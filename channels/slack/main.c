@@ -11,6 +11,7 @@
 #include "channels/slack/page.h"
 #include "channels/slack/tools.h"
 #include "common/log.h"
+#include "common/output.h"
 #include "mcp/stdio.h"
 
 enum {
@@ -167,17 +168,23 @@ static int open_all(struct app *a, bool check)
     return r;
 }
 
-static int usage(FILE *to)
+static const char usage_text[] =
+    "usage: slack-channel                             MCP server on stdio\n"
+    "       slack-channel page [--severity S] TEXT    one page to the owner, now or as soon as it "
+    "can be\n"
+    "       slack-channel doctor [--json] [--send]    checks everything a new installation gets "
+    "wrong\n"
+    "       slack-channel --version | --help\n";
+
+static int print(const char *text)
 {
-    fputs(
-        "usage: slack-channel                             MCP server on stdio\n"
-        "       slack-channel page [--severity S] TEXT    one page to the owner, now or as soon as "
-        "it can be\n"
-        "       slack-channel doctor [--json] [--send]    checks everything a new installation "
-        "gets wrong\n"
-        "       slack-channel --version | --help\n",
-        to);
-    return to == stdout ? 0 : 2;
+    return output(str_of(text)) < 0 ? 1 : 0;
+}
+
+static int bad_usage(void)
+{
+    fputs(usage_text, stderr);
+    return 2;
 }
 
 int main(int argc, char **argv)
@@ -185,18 +192,16 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     const char *command = argc > 1 ? argv[1] : "";
     if (strcmp(command, "--help") == 0)
-        return usage(stdout);
-    if (strcmp(command, "--version") == 0) {
-        puts("slack-channel " SRE_VERSION);
-        return 0;
-    }
+        return print(usage_text);
+    if (strcmp(command, "--version") == 0)
+        return print("slack-channel " SRE_VERSION "\n");
     struct page_options page;
     struct doctor_options doctor;
     bool is_page = strcmp(command, "page") == 0, is_doctor = strcmp(command, "doctor") == 0;
     if ((argc > 1 && !is_page && !is_doctor) ||
         (is_page && page_options_read(argc - 2, argv + 2, &page) < 0) ||
         (is_doctor && doctor_options_read(argc - 2, argv + 2, &doctor) < 0))
-        return usage(stderr);
+        return bad_usage();
     static struct app app;
     int r = open_all(&app, argc == 1);
     if (r < 0)

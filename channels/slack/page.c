@@ -7,6 +7,8 @@
 #include "channels/slack/outbox.h"
 #include "channels/slack/pages.h"
 #include "common/clock.h"
+#include "common/options.h"
+#include "common/output.h"
 #include "common/redact.h"
 #include "common/text.h"
 
@@ -30,20 +32,22 @@ struct paging {
 int page_options_read(int argc, char **argv, struct page_options *ret)
 {
     static const char *const severities[] = {"critical", "error", "warning", "info"};
-    struct page_options o = {.severity = "error"};
-    for (int i = 0; i < argc; i++) {
-        if (strcmp(argv[i], "--severity") == 0 && i + 1 < argc)
-            o.severity = argv[++i];
-        else if (!o.text && argv[i][0] && strncmp(argv[i], "--", 2) != 0)
-            o.text = argv[i];
-        else
-            return -EINVAL;
-    }
-    for (size_t i = 0; o.text && i < ARRAY_LEN(severities); i++)
-        if (strcmp(o.severity, severities[i]) == 0) {
-            *ret = o;
+    struct option severity = {.name = "--severity", .kind = OPTION_TEXT, .text = "error"};
+    struct buf why = BUF_INIT(512);
+    const char *text;
+    int words;
+    int r = options_parse(argc, argv, &severity, 1, &text, 1, &words, &why);
+    if (r < 0)
+        fprintf(stderr, "page: %s\n", buf_cstr(&why));
+    buf_done(&why);
+    if (r < 0 || words != 1 || !text[0])
+        return -EINVAL;
+    for (size_t i = 0; i < ARRAY_LEN(severities); i++)
+        if (strcmp(severity.text, severities[i]) == 0) {
+            *ret = (struct page_options){.severity = severity.text, .text = text};
             return 0;
         }
+    fprintf(stderr, "page: --severity must be critical, error, warning or info\n");
     return -EINVAL;
 }
 
@@ -133,8 +137,7 @@ int page_run(const struct config *config, struct store *s, const struct page_opt
     wait_for_it(&p, config);
     if (p.place.state == OUT_SENT) {
         buf_done(&p.status);
-        printf("sent\n");
-        return 0;
+        return output(str_of("sent\n")) < 0 ? 1 : 0;
     }
     if (p.place.state == OUT_FAILED)
         fprintf(stderr, "not sent: Slack refused it: %s\n", p.place.error);

@@ -14,7 +14,9 @@ const pair = async (o, so) => { const slack = await fake(o), s = await session(s
 // SQL on the store, by Python's module: no database library is needed for it.
 const sql = (s, text) => JSON.parse(execFileSync('python3', ['-c', `import sqlite3,sys,json
 c=sqlite3.connect(sys.argv[1],timeout=10,isolation_level=None); print(json.dumps([r for q in sys.argv[2].split(';') for r in c.execute(q).fetchall()]))`, path.join(s.state, 'state/incidents.db'), text], { encoding: 'utf8' }));
-const incident = (s, id) => sql(s, `INSERT INTO problem(id,alertname,cluster,namespace,service) VALUES(${id},'DiskFull','c','n','s${id}'); INSERT INTO incident(id,problem_id,environment,source,severity,opened_at,last_seen_at,asked_at) VALUES(${id},${id},1,'x',4,0,0,0)`);
+// Whatever columns the webhook channel has added: 0 where a value is needed.
+const insert = (s, table, values) => { for (const [, name, , required, standard] of sql(s, `PRAGMA table_info(${table})`)) if (required && standard === null) values[name] ??= 0; sql(s, `INSERT INTO ${table}(${Object.keys(values)}) VALUES(${Object.values(values).map(v => typeof v === 'string' ? `'${v}'` : v)})`); };
+const incident = (s, id) => { insert(s, 'problem', { id, alertname: 'DiskFull', cluster: 'c', namespace: 'n', service: `s${id}` }); insert(s, 'incident', { id, problem_id: id, severity: 4, source: 'x' }); };
 const ESC = { title: 'Disk full on db-1', body: 'It is **97 %** full.\n\n- grows 1 % an hour', severity: 'critical', recommended_action: '`kubectl delete pod x`' };
 const nags = slack => slack.posted.filter(p => /Nag #/.test(p.text));
 const escalation = async (s, id) => (await s.ok('list_escalations', { state: 'all' })).escalations.find(e => e.escalation_id === id);
