@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/counters.h"
 
 #define RETRY_MS 5
 #define MAX_GROUP 512 // jobs in one transaction
@@ -56,6 +57,14 @@ struct group {
     size_t n;
 };
 
+static int commit(struct store *s)
+{
+    int64_t began = clock_boot_ms();
+    int r = store_commit(s);
+    counter_observe("sre_commit_seconds", clock_boot_ms() - began);
+    return r;
+}
+
 static int apply_all(struct store *s, struct group *group, size_t *ret_called)
 {
     for (size_t i = 0; i < group->n; i++) {
@@ -76,7 +85,7 @@ static int run_group(struct store *s, struct group *group)
         return r;
     r = apply_all(s, group, &called);
     if (r == 0)
-        r = store_commit(s);
+        r = commit(s);
     else
         store_rollback(s);
     for (size_t i = 0; i < called; i++)

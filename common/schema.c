@@ -111,6 +111,9 @@ const char *const schema_steps[] = {
     "CREATE TABLE agent_failure(id INTEGER PRIMARY KEY CHECK(id = 1), at INTEGER NOT NULL,"
     "  reason TEXT NOT NULL);"
 
+    // What happened how often, of all processes together: the name is the metric with its labels.
+    "CREATE TABLE counter(name TEXT PRIMARY KEY, n INTEGER NOT NULL);"
+
     // The last word of each cluster's always-firing alert.
     "CREATE TABLE watchdog("
     "  cluster TEXT PRIMARY KEY, seen_at INTEGER NOT NULL, seen_boot INTEGER NOT NULL,"

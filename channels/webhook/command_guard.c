@@ -8,6 +8,7 @@
 #include "channels/webhook/guard.h"
 #include "channels/webhook/trail.h"
 #include "common/clock.h"
+#include "common/counters.h"
 #include "common/options.h"
 #include "common/store.h"
 
@@ -87,6 +88,8 @@ static int record_action(struct store *s, const struct guard_action *a, int64_t 
 static int record(void *data, const struct guard_decision *d)
 {
     static const char *const words[] = {"allowed", "asked", "denied"};
+    static const char *const counters[] = {"sre_guard_decisions_total{decision=\"allow\"}", "sre_guard_decisions_total{decision=\"ask\"}",
+                                           "sre_guard_decisions_total{decision=\"deny\"}"};
     struct facts *f = data;
     char detail[2048];
     int64_t now = clock_wall_ms();
@@ -104,6 +107,8 @@ static int record(void *data, const struct guard_decision *d)
     if (r < 0)
         return r;
     r = trail_add(f->store, 0, "guard", words[d->verdict], detail, now);
+    if (r == 0)
+        r = counter_add_now(f->store, counters[d->verdict], 1);
     for (size_t i = 0; r == 0 && i < d->nactions; i++)
         r = record_action(f->store, &d->actions[i], now);
     if (r == 0)

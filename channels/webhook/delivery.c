@@ -13,6 +13,7 @@
 #include "channels/webhook/trail.h"
 #include "channels/webhook/watchdog.h"
 #include "common/clock.h"
+#include "common/counters.h"
 #include "common/lease.h"
 #include "common/log.h"
 
@@ -23,6 +24,7 @@
 #define SWEEP_MS 60000
 #define PAGER_MS 1000
 #define BUSY_MS 1500
+#define FLUSH_MS 2000
 #define STORM_TICK_MS 1000 // between looks at a long queue
 #define UNRECORDED_MAX 256
 #define BATCHES_A_TICK 16
@@ -44,7 +46,7 @@ struct delivery {
     int64_t started_at;   // wall: what was asked before belongs into the first digest
     int64_t begun_at;     // boot: we listen since then
     int64_t push_from;    // boot: nothing may be sent before
-    int64_t beat_at, sweep_at, page_at, held_back_until; // boot
+    int64_t beat_at, sweep_at, page_at, flush_at, held_back_until; // boot
     int64_t busy_since;        // boot; 0 = nothing more is coming in
     int64_t over_budget_since;                  // boot; 0 = within
     int64_t noise_since, noise_told_at;         // boot; 0 = none waits, never
@@ -130,6 +132,7 @@ struct outgoing {
     struct event event;
     struct incident_view view;
     int64_t id;
+    const char *kind;
     bool critical, resolved, send;
 };
 
@@ -147,7 +150,7 @@ static int prepare(struct delivery *d, const struct due *due, int64_t now, struc
     int r = incident_view_load(d->store, due->id, &o->view);
     if (r < 0)
         return r;
-    const char *kind = kind_of(&o->view, due->resolved);
+    const char *kind = o->kind = kind_of(&o->view, due->resolved);
     if (!due->resolved && strcmp(kind, "reminder") != 0)
         o->view.delivery++;
     struct event_source from = source_of(d);
@@ -162,6 +165,21 @@ static int prepare(struct delivery *d, const struct due *due, int64_t now, struc
         return r;
     budget_spend(&d->budget, now, due->critical, false, (int64_t)event_bytes(&o->event));
     return 1;
+}
+
+static void count_event(const char *kind, int bytes)
+{
+    static const struct {
+        const char *kind, *name;
+    } names[] = {{"alert", "sre_events_total{kind=\"alert\"}"},
+                 {"digest", "sre_events_total{kind=\"digest\"}"},
+                 {"resolved", "sre_events_total{kind=\"resolved\"}"},
+                 {"reminder", "sre_events_total{kind=\"reminder\"}"},
+                 {"test", "sre_events_total{kind=\"test\"}"}};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(names[i].kind, kind) == 0)
+            counter_add(names[i].name, 1);
+    counter_add("sre_pushed_bytes_total", bytes);
 }
 
 static bool was_sent_unrecorded(const struct delivery *d, int64_t id)
@@ -189,6 +207,9 @@ static void send_one(struct delivery *d, struct outgoing *o, int64_t now)
         return;
     int r = channel_event(d->mcp, buf_str(&o->event.content), o->event.meta, o->event.n_meta);
     if (r >= 0) {
+        count_event(o->kind, r);
+        if (o->view.delivery > 1 && !o->resolved)
+            counter_add("sre_redeliveries_total", 1);
         log_debug("pushed", "incident", log_int(o->id), "delivery", log_int(o->view.delivery));
         return;
     }
@@ -257,6 +278,8 @@ static int push_digest(struct delivery *d, int64_t now, int64_t asked_before)
     if (r == 0 && any) {
         budget_spend(&d->budget, now, false, true, (int64_t)event_bytes(&event));
         r = channel_event(d->mcp, buf_str(&event.content), event.meta, event.n_meta);
+        if (r >= 0)
+            count_event("digest", r);
         if (r >= 0)
             r = 0;
         else if (stmt_run(store_sql(d->store, "UPDATE incident SET due_at = 0 WHERE state = 1")) < 0)
@@ -445,11 +468,21 @@ static void page(struct delivery *d, int64_t now)
     }
 }
 
+static void flush_counters(struct delivery *d, int64_t now)
+{
+    if (now < d->flush_at)
+        return;
+    d->flush_at = now + FLUSH_MS;
+    if (counters_flush(d->store) < 0)
+        log_debug("counters not written", "why", store_error(d->store));
+}
+
 static void tick(struct delivery *d)
 {
     int64_t now = clock_boot_ms();
     sweep(d, now);
     page(d, now);
+    flush_counters(d, now);
     if (!d->mcp)
         beat_standby(d, now);
     if (d->phase == WAITING_FOR_SESSION)

@@ -9,8 +9,10 @@
 
 #include "channels/webhook/auth.h"
 #include "channels/webhook/incident.h"
+#include "channels/webhook/metrics.h"
 #include "channels/webhook/notification.h"
 #include "common/clock.h"
+#include "common/counters.h"
 #include "common/json.h"
 #include "common/lease.h"
 #include "common/log.h"
@@ -21,6 +23,8 @@
 #define MAX_REJECTED 100 // named in the answer
 #define MAX_ANSWER (16u << 20)
 #define SENDER_SIZE 64
+#define MAX_METRICS (256 * 1024)
+#define UNAUTHORIZED "WWW-Authenticate: Bearer\r\n"
 #define PROMETHEUS_PATH "/api/v2/alerts"
 
 struct intake {
@@ -31,7 +35,7 @@ struct intake {
     struct intake_hooks hooks;
 };
 
-enum route { ROUTE_NONE, ROUTE_ALERTS, ROUTE_HEALTH, ROUTE_READY };
+enum route { ROUTE_NONE, ROUTE_ALERTS, ROUTE_HEALTH, ROUTE_READY, ROUTE_METRICS };
 
 struct notify_job;
 struct oversized_job;
@@ -54,8 +58,32 @@ static void answer(struct http_request *r, int status, struct str json, const ch
     http_respond(r, status, "application/json", json, headers);
 }
 
+// Counted by status: what is refused here and what the HTTP server refuses by itself.
+static void count_refusal(int status)
+{
+    static const struct {
+        int status;
+        const char *name;
+    } names[] = {{400, "sre_refused_total{status=\"400\"}"}, {401, "sre_refused_total{status=\"401\"}"},
+                 {404, "sre_refused_total{status=\"404\"}"}, {405, "sre_refused_total{status=\"405\"}"},
+                 {408, "sre_refused_total{status=\"408\"}"}, {411, "sre_refused_total{status=\"411\"}"},
+                 {413, "sre_refused_total{status=\"413\"}"}, {415, "sre_refused_total{status=\"415\"}"},
+                 {431, "sre_refused_total{status=\"431\"}"}, {503, "sre_refused_total{status=\"503\"}"}};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (names[i].status == status)
+            counter_add(names[i].name, 1);
+}
+
+static void on_refused(int status, const char *reason, void *data)
+{
+    (void)data;
+    count_refusal(status);
+    log_warn("request refused", "status", log_int(status), "why", reason);
+}
+
 static void answer_error(struct http_request *r, int status, const char *why, const char *headers)
 {
+    count_refusal(status);
     struct buf json = BUF_INIT(4096);
     struct jw w = JW(&json);
     jw_object(&w);
@@ -214,6 +242,8 @@ static void answer_accepted(struct notify_job *j)
         jw_array_end(&w);
     }
     jw_object_end(&w);
+    counter_add("sre_notifications_total", 1);
+    counter_add("sre_alerts_total", j->accepted);
     log_debug("accepted", "alerts", log_int(j->accepted), "rejected", j->n_rejected ? log_int(j->n_rejected) : NULL);
     answer(j->request, 200, buf_str(&json), NULL);
     buf_done(&json);
@@ -230,6 +260,7 @@ static void answer_all_rejected(struct notify_job *j)
     jw_raw(&w, buf_str(&j->rejected));
     jw_array_end(&w);
     jw_object_end(&w);
+    count_refusal(400);
     log_warn("request refused", "status", "400", "why", "no alert of it can be read", "peer", http_peer(j->request));
     answer(j->request, 400, buf_str(&json), NULL);
     buf_done(&json);
@@ -348,7 +379,16 @@ static enum route route_of(struct str path, char source[SENDER_SIZE])
     }
     if (str_is(path, "/healthz"))
         return ROUTE_HEALTH;
+    if (str_is(path, "/metrics"))
+        return ROUTE_METRICS;
     return str_is(path, "/readyz") ? ROUTE_READY : ROUTE_NONE;
+}
+
+static struct auth_headers auth_headers_of(const struct http_request *r)
+{
+    return (struct auth_headers){.authorization = http_header(r, "Authorization"),
+                                 .signature = http_header(r, "X-Grafana-Alerting-Signature"),
+                                 .timestamp = http_header(r, "X-Grafana-Alerting-Timestamp")};
 }
 
 static void get_ready(const struct intake *in, struct http_request *r)
@@ -365,6 +405,22 @@ static void get_ready(const struct intake *in, struct http_request *r)
         answer(r, 200, str_of("{\"status\":\"ready\"}"), NULL);
 }
 
+static void get_metrics(const struct intake *in, struct http_request *r)
+{
+    struct auth_headers h = auth_headers_of(r);
+    enum auth_result auth = auth_headers_check(&h, in->config->token, in->config->hmac_secret);
+    struct buf text = BUF_INIT(MAX_METRICS);
+    if (auth == AUTH_NEEDS_BODY && auth_signature(&h, in->config->hmac_secret, (struct str){0}, clock_wall_ms() / 1000))
+        auth = AUTH_OK;
+    if (auth != AUTH_OK)
+        answer_error(r, 401, "the token or signature is missing or wrong", UNAUTHORIZED);
+    else if (metrics_write(in->store, &text) < 0)
+        answer_error(r, 503, "the store cannot be read", NULL);
+    else
+        http_respond(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&text), NULL);
+    buf_done(&text);
+}
+
 static bool is_json_type(struct str type)
 {
     const char *semicolon = type.p ? memchr(type.p, ';', type.n) : NULL;
@@ -377,13 +433,6 @@ static bool is_json_type(struct str type)
     return type.n > 5 && text_equal_nocase((struct str){type.p + type.n - 5, 5}, "+json");
 }
 
-static struct auth_headers auth_headers_of(const struct http_request *r)
-{
-    return (struct auth_headers){.authorization = http_header(r, "Authorization"),
-                                 .signature = http_header(r, "X-Grafana-Alerting-Signature"),
-                                 .timestamp = http_header(r, "X-Grafana-Alerting-Timestamp")};
-}
-
 // Refuses by the headers of a POST, or lets the body come: 1 answered, 0 go on.
 static int check_post(const struct intake *in, struct http_request *r, const char *source)
 {
@@ -391,7 +440,7 @@ static int check_post(const struct intake *in, struct http_request *r, const cha
     enum auth_result auth = auth_headers_check(&h, in->config->token, in->config->hmac_secret);
     struct str encoding = http_header(r, "Content-Encoding");
     if (auth == AUTH_FAILED) {
-        answer_error(r, 401, "the token or signature is missing or wrong", "WWW-Authenticate: Bearer\r\n");
+        answer_error(r, 401, "the token or signature is missing or wrong", UNAUTHORIZED);
         return 1;
     }
     if (!http_has_length(r)) {
@@ -434,6 +483,8 @@ static int on_headers(struct http_request *r, void *data)
         answer_error(r, 405, "alerts are sent with POST or PUT", "Allow: POST, PUT\r\n");
     else if (!get)
         answer_error(r, 405, "this path is read with GET", "Allow: GET, HEAD\r\n");
+    else if (route == ROUTE_METRICS)
+        get_metrics(in, r);
     else if (route == ROUTE_HEALTH)
         answer(r, 200, str_of("{\"status\":\"ok\"}"), NULL);
     else
@@ -466,7 +517,11 @@ static void on_abort(struct http_request *r, void *data)
 }
 
 static const struct http_handler handler = {
-    .on_headers = on_headers, .on_request = on_request, .on_too_large = on_too_large, .on_abort = on_abort};
+    .on_headers = on_headers,
+                                            .on_request = on_request,
+                                            .on_too_large = on_too_large,
+                                            .on_abort = on_abort,
+                                            .on_refused = on_refused};
 
 // ---- listening ----
 

@@ -50,6 +50,11 @@ static const struct {
     {"audit", command_audit},
 };
 
+static bool asks_for_help(int argc, char **argv)
+{
+    return argc >= 2 && (strcmp(argv[1], "--help") == 0 || (argc == 3 && strcmp(argv[2], "--help") == 0));
+}
+
 static int run_command(const struct config *c, int argc, char **argv)
 {
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
@@ -78,7 +83,7 @@ int main(int argc, char **argv)
         return 2;
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         return output(str_of("webhook-channel " SRE_VERSION "\n")) < 0;
-    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+    if (asks_for_help(argc, argv))
         return output(str_of(help)) < 0;
     if (config_load(&c, &why) < 0) {
         fprintf(stderr, "webhook-channel: %s\n", buf_cstr(&why));

@@ -10,6 +10,7 @@
 #include "channels/webhook/pager.h"
 #include "channels/webhook/trail.h"
 #include "common/clock.h"
+#include "common/counters.h"
 #include "common/redact.h"
 #include "common/text.h"
 
@@ -26,13 +27,20 @@ struct take_job {
     struct commit_job job;
     const struct config *config;
     int64_t id;
-    const char *tool; // of the tool table
+    const char *tool;  // of the tool table
+    int64_t after_ms;  // from the push; -1 = it was taken before
 };
 
 static int take_apply(struct commit_job *job, struct store *s)
 {
     struct take_job *t = CONTAINER_OF(job, struct take_job, job);
-    int r = incident_taken(s, t->config, t->id, clock_wall_ms());
+    struct stmt *q = store_sql(s, "SELECT pushed_at FROM incident WHERE id = ? AND state < 2");
+    bind_int(q, 1, t->id);
+    int r = stmt_step(q);
+    t->after_ms = r > 0 && !col_is_null(q, 0) ? clock_wall_ms() - col_int(q, 0) : -1;
+    stmt_reset(q);
+    if (r >= 0)
+        r = incident_taken(s, t->config, t->id, clock_wall_ms());
     if (r == 0 && store_changes(s) > 0)
         r = trail_add(s, t->id, "agent", "taken", t->tool, clock_wall_ms());
     return r;
@@ -40,8 +48,10 @@ static int take_apply(struct commit_job *job, struct store *s)
 
 static void take_done(struct commit_job *job, int error)
 {
-    (void)error; // it then counts as not taken and comes again
-    free(CONTAINER_OF(job, struct take_job, job));
+    struct take_job *t = CONTAINER_OF(job, struct take_job, job);
+    if (error == 0 && t->after_ms >= 0) // else it counts as not taken and comes again
+        counter_observe("sre_take_seconds", t->after_ms);
+    free(t);
 }
 
 static void take(struct webhook_tools *t, int64_t id, const char *tool)
@@ -172,7 +182,7 @@ static void list_incidents(struct mcp_call *call, const cJSON *args, void *data)
 struct log_job {
     struct commit_job job;
     struct mcp_call *call;
-    int64_t ids[MAX_IDS];
+    int64_t ids[MAX_IDS], waited_ms[MAX_IDS]; // from the question to this verdict
     int n;
     int64_t unknown; // the first id that does not exist
     struct verdict_note note;
@@ -196,7 +206,13 @@ static int log_apply(struct commit_job *job, struct store *s)
     struct log_job *l = CONTAINER_OF(job, struct log_job, job);
     int64_t now = clock_wall_ms();
     for (int i = 0; i < l->n; i++) {
-        int r = incident_decide(s, l->ids[i], &l->note, now);
+        struct stmt *q = store_sql(s, "SELECT asked_at FROM incident WHERE id = ?");
+        bind_int(q, 1, l->ids[i]);
+        int r = stmt_step(q);
+        l->waited_ms[i] = r > 0 ? now - col_int(q, 0) : 0;
+        stmt_reset(q);
+        if (r >= 0)
+            r = incident_decide(s, l->ids[i], &l->note, now);
         if (r == -ENOENT)
             l->unknown = l->ids[i];
         if (r == 0)
@@ -227,16 +243,29 @@ static void log_answer(struct log_job *l)
     buf_done(&text);
 }
 
+static void count_verdicts(const struct log_job *l)
+{
+    static const char *const names[] = {
+        [VERDICT_NOISE] = "sre_verdicts_total{verdict=\"noise\"}",         [VERDICT_AUTO_FIXED] = "sre_verdicts_total{verdict=\"auto_fixed\"}",
+        [VERDICT_ESCALATED] = "sre_verdicts_total{verdict=\"escalated\"}", [VERDICT_REAL] = "sre_verdicts_total{verdict=\"real\"}",
+        [VERDICT_UNSURE] = "sre_verdicts_total{verdict=\"unsure\"}"};
+    counter_add(names[l->note.verdict], l->n);
+    for (int i = 0; i < l->n; i++)
+        counter_observe("sre_verdict_seconds", l->waited_ms[i]);
+}
+
 static void log_done(struct commit_job *job, int error)
 {
     struct log_job *l = CONTAINER_OF(job, struct log_job, job);
-    if (error == 0)
+    if (error == 0) {
+        count_verdicts(l);
         log_answer(l);
-    else if (error == -ENOENT)
+    } else if (error == -ENOENT) {
         mcp_call_error(l->call, "incident_ids: there is no incident %lld; nothing was logged", (long long)l->unknown);
-    else
+    } else {
         mcp_call_error(l->call, "nothing was logged, call again: the store could not commit (%s)",
                        error == -ENOSPC ? "disk full" : error == -EBUSY ? "locked by another process" : "see the log");
+    }
     buf_done(&l->strings);
     free(l);
 }

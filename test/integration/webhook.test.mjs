@@ -491,3 +491,24 @@ test('a session that cannot work passes its alerts to the owner at once, until t
   assert.deepEqual(await paged(), [1]);
   await c.stop();
 });
+
+test('metrics need the token, are Prometheus text, and the same whichever process answers', async () => {
+  const c = await startChannel({ env: { WEBHOOK_TOKEN: 'secret-token' } });
+  const authorization = 'Bearer secret-token';
+  await c.post(notification([critical, { ...critical, service: 'b' }]), { headers: { authorization } });
+  await c.post('{', { headers: { authorization } });
+  assert.equal((await request(c.url + '/metrics', { method: 'GET' })).status, 401);
+  await c.event(e => e.meta.service === 'b');
+  await c.call('get_incident', { incident_id: 1 });
+  await c.call('log_incident', { incident_ids: [2], verdict: 'noise', summary: 'x' });
+  const metrics = async () => (await request(c.url + '/metrics', { method: 'GET', headers: { authorization } })).text;
+  let text;
+  for (let i = 0; i < 60 && !/sre_verdicts_total\{verdict="noise"\} 1\n/.test(text = await metrics()); i++) await sleep(100);
+  for (const line of ['sre_notifications_total 1', 'sre_alerts_total 2', 'sre_refused_total{status="400"} 1', 'sre_refused_total{status="401"} 1',
+    'sre_events_total{kind="alert"} 2', 'sre_incidents_waiting{state="taken"} 1', 'sre_incidents_firing 2', 'sre_lease_held{channel="webhook"} 1',
+    'sre_take_seconds_count 1', 'sre_verdict_seconds_bucket{le="+Inf"} 1']) {
+    assert.ok(text.includes(line + '\n'), `${line} in\n${text}`);
+  }
+  for (const line of text.trim().split('\n')) assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+(\{[^}]*\})? -?[\d.]+)$/);
+  await c.stop();
+});

@@ -1,0 +1,119 @@
+#include "channels/webhook/metrics.h"
+
+#include "channels/webhook/delivery.h"
+#include "channels/webhook/terms.h"
+#include "common/lease.h"
+
+// What each name means; a name that is not here is not shown.
+static const struct {
+    const char *name, *type, *help;
+} families[] = {
+    {"sre_alerts_total", "counter", "Alerts accepted."},
+    {"sre_commit_seconds", "histogram", "Time of a group commit."},
+    {"sre_events_total", "counter", "Events pushed into the session."},
+    {"sre_guard_decisions_total", "counter", "Tool calls judged by the guard."},
+    {"sre_notifications_total", "counter", "POSTs answered 200."},
+    {"sre_pushed_bytes_total", "counter", "Bytes pushed into the session."},
+    {"sre_redeliveries_total", "counter", "Events pushed again because nothing took them."},
+    {"sre_refused_total", "counter", "Requests refused, by status."},
+    {"sre_take_seconds", "histogram", "From the push to the tool call that takes the incident."},
+    {"sre_verdict_seconds", "histogram", "From the question to the verdict."},
+    {"sre_verdicts_total", "counter", "Verdicts logged."},
+};
+
+static void head(struct buf *out, const char *name, const char *type, const char *help)
+{
+    buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+// Sums are kept in milliseconds.
+static void sample(struct buf *out, const char *name, int64_t n)
+{
+    size_t len = strlen(name);
+    bool is_sum = len > 12 && strcmp(name + len - 12, "_seconds_sum") == 0;
+    if (is_sum)
+        buf_addf(out, "%s %lld.%03d\n", name, (long long)(n / 1000), (int)(n % 1000));
+    else
+        buf_addf(out, "%s %lld\n", name, (long long)n);
+}
+
+static int counters(struct store *s, struct buf *out)
+{
+    int r = 0;
+    for (size_t i = 0; r >= 0 && i < ARRAY_LEN(families); i++) {
+        head(out, families[i].name, families[i].type, families[i].help);
+        struct stmt *q = store_sql(s, "SELECT name, n FROM counter WHERE name >= ?1 AND name < ?1 || '|' ORDER BY rowid");
+        bind_text(q, 1, families[i].name);
+        while ((r = stmt_step(q)) > 0)
+            sample(out, col_text(q, 0), col_int(q, 1));
+    }
+    return r;
+}
+
+static int waiting(struct store *s, struct buf *out)
+{
+    struct stmt *q = store_sql(s, "SELECT sum(state = 0), sum(state = 1), sum(state = 2), count(*) FROM incident"
+                                  " WHERE (state < 3 OR verdict = 5) AND kind <> 1");
+    int r = stmt_step(q);
+    if (r < 0)
+        return r;
+    head(out, "sre_incidents_waiting", "gauge", "Incidents without a verdict, by state.");
+    for (int state = STATE_NEW; state <= STATE_TAKEN; state++)
+        buf_addf(out, "sre_incidents_waiting{state=\"%s\"} %lld\n", state_name(state), (long long)col_int(q, state));
+    stmt_reset(q);
+    q = store_sql(s, "SELECT count(*) FROM incident WHERE status = 0");
+    r = stmt_step(q);
+    if (r < 0)
+        return r;
+    head(out, "sre_incidents_firing", "gauge", "Incidents that fire now.");
+    buf_addf(out, "sre_incidents_firing %lld\n", (long long)col_int(q, 0));
+    stmt_reset(q);
+    return 0;
+}
+
+static int leases(struct store *s, struct buf *out)
+{
+    static const char *const channels[] = {LEASE_SESSION, LEASE_STANDBY, "slack"};
+    head(out, "sre_lease_held", "gauge", "1 while a live process speaks for the channel.");
+    for (size_t i = 0; i < ARRAY_LEN(channels); i++) {
+        struct lease_info info;
+        int r = lease_read(s, channels[i], &info);
+        if (r < 0)
+            return r;
+        buf_addf(out, "sre_lease_held{channel=\"%s\"} %d\n", channels[i], info.fresh);
+        if (info.pid)
+            buf_addf(out, "sre_lease_age_seconds{channel=\"%s\"} %lld\n", channels[i], (long long)(info.age_ms / 1000));
+    }
+    return 0;
+}
+
+static int slack(struct store *s, struct buf *out)
+{
+    struct stmt *q = store_sql(s, "SELECT (SELECT count(*) FROM slack_outbox WHERE state < 2), (SELECT count(*) FROM slack_escalation WHERE state < 3),"
+                                  " (SELECT coalesce(sum(nags), 0) FROM slack_escalation WHERE state < 3)");
+    int r = stmt_step(q);
+    if (r < 0)
+        return r;
+    head(out, "sre_slack_outbox", "gauge", "Messages that wait to be sent to Slack.");
+    buf_addf(out, "sre_slack_outbox %lld\n", (long long)col_int(q, 0));
+    head(out, "sre_escalations_open", "gauge", "Escalations not resolved.");
+    buf_addf(out, "sre_escalations_open %lld\n", (long long)col_int(q, 1));
+    head(out, "sre_nags_open", "gauge", "Nags sent for escalations that are not resolved.");
+    buf_addf(out, "sre_nags_open %lld\n", (long long)col_int(q, 2));
+    stmt_reset(q);
+    return 0;
+}
+
+int metrics_write(struct store *s, struct buf *out)
+{
+    head(out, "sre_build_info", "gauge", "The version that runs.");
+    buf_adds(out, "sre_build_info{version=\"" SRE_VERSION "\"} 1\n");
+    int r = counters(s, out);
+    if (r == 0)
+        r = waiting(s, out);
+    if (r == 0)
+        r = leases(s, out);
+    if (r == 0)
+        r = slack(s, out);
+    return r < 0 ? r : out->error;
+}
