@@ -101,17 +101,23 @@ static void finish(struct group_commit *g, struct commit_job *job, int result)
         job->done(job, result);
 }
 
+static void retry_later(struct group_commit *g, const struct group *group);
+
 // One bad job must not take the others with it: each gets a transaction of its own.
 static void run_one_by_one(struct group_commit *g, const struct group *group)
 {
     for (size_t i = 0; i < group->n; i++) {
         struct group one = {.jobs = {group->jobs[i]}, .n = 1};
         int r = run_group(g->store, &one);
+        if (r == -EBUSY) { // another process came in between
+            struct group rest = {.n = group->n - i};
+            memcpy(rest.jobs, group->jobs + i, rest.n * sizeof rest.jobs[0]);
+            retry_later(g, &rest);
+            return;
+        }
         finish(g, group->jobs[i], r < 0 ? r : one.result[0]);
     }
 }
-
-static void retry_later(struct group_commit *g, const struct group *group);
 
 static void run_queue(struct group_commit *g)
 {
