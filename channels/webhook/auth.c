@@ -53,7 +53,7 @@ static bool timestamp_is_fresh(struct str timestamp, int64_t now_s)
     copy[timestamp.n] = '\0';
     char *end;
     long long t = strtoll(copy, &end, 10);
-    return *end == '\0' && llabs(now_s - t) <= AUTH_HMAC_WINDOW_S;
+    return *end == '\0' && t >= now_s - AUTH_HMAC_WINDOW_S && t <= now_s + AUTH_HMAC_WINDOW_S;
 }
 
 bool auth_signature(const struct auth_headers *h, const char *secret, struct str body, int64_t now_s)
