@@ -10,7 +10,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
-import { afterEach } from 'node:test';
+import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
@@ -22,7 +22,7 @@ export const sleep = ms => new Promise(r => setTimeout(r, ms));
 
 // A test that fails midway must not leave a channel behind: the runner would wait for it.
 const started = new Set();
-afterEach(() => {
+after(() => {
   for (const child of started) child.kill('SIGKILL');
   started.clear();
 });
