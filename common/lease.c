@@ -162,6 +162,24 @@ int listener_shared(struct store *s, const char *address)
     return r < 0 ? r : shared;
 }
 
+// SQLite begins and ends a transaction on a full disk or a file that it may only read, and skips a write that changes nothing.
+int listener_beat(struct store *s, const char *address)
+{
+    int r = stmt_run(store_sql(s, "PRAGMA synchronous=NORMAL"));
+    if (r == 0)
+        r = store_begin(s);
+    if (r == 0) {
+        listener_remove(s);
+        r = listener_add(s, address);
+        if (r >= 0)
+            r = store_commit(s);
+        else
+            store_rollback(s);
+    }
+    int full = stmt_run(store_sql(s, "PRAGMA synchronous=FULL"));
+    return full < 0 ? full : r;
+}
+
 int listener_add(struct store *s, const char *address)
 {
     int shared = listener_shared(s, address);

@@ -27,6 +27,9 @@ int lease_read(struct store *s, const char *channel,
 // else 0, <0 error.
 int listener_add(struct store *s, const char *address) MUST_CHECK;
 int listener_shared(struct store *s, const char *address) MUST_CHECK; // 1 / 0 / <0, without adding
+// A small write, without waiting for the disk: 0 tells that the store can be written (and that this process is still noted as a
+// listener), <0 why not.
+int listener_beat(struct store *s, const char *address) MUST_CHECK;
 void listener_remove(struct store *s);
 
 // This process as text that no other process ever has, and whether the process so named still runs.

@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "common/schema.h"
+#include "common/store_rescue.h"
 
 // A check at start must not keep alerts waiting: it is done up to this size, beyond it by `doctor`
 // or when a process marked the file after meeting damage.
@@ -20,6 +21,7 @@
 #define CHECKPOINT_PAGES 1000
 #define CACHE_SLOTS 512 // a power of two, well above the number of distinct statements
 #define OPEN_PATIENCE_MS 5000
+#define REOPEN_PATIENCE_MS 200 // on the loop
 #define ALONE_PATIENCE_MS 1000
 #define ALONE_TRY_MS 50
 
@@ -35,10 +37,11 @@ struct store {
     sqlite3 *db;
     char *path;
     int lock_fd; // shared lock: held as long as the database is open
-    int busy_ms;
+    int busy_ms, open_patience_ms;
     int wal_pages;
     bool quick_check;
-    bool reopen; // the file went away and could not be opened anew
+    bool gone;   // the file went away; said once
+    bool reopen; // could not be opened anew, or only for reading: tried at each transaction
     char error[256];
     struct stmt cache[CACHE_SLOTS];
     struct stmt unprepared;
@@ -94,6 +97,7 @@ static int fail(struct store *s, int rc)
         snprintf(s->error, sizeof s->error, "%s", sqlite3_errmsg(s->db));
     if (r == -EILSEQ)
         mark_damaged(s);
+    s->reopen |= r == -EROFS; // opened for reading only, it stays so until it is opened again
     return r;
 }
 
@@ -190,7 +194,7 @@ static int connect_db(struct store *s)
         return s->db ? fail(s, rc) : -ENOMEM;
     chmod(s->path, 0600);
     sqlite3_extended_result_codes(s->db, 1);
-    sqlite3_busy_timeout(s->db, OPEN_PATIENCE_MS);
+    sqlite3_busy_timeout(s->db, s->open_patience_ms);
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     int r = exec(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
                     "PRAGMA foreign_keys=ON; PRAGMA temp_store=MEMORY; PRAGMA cache_size=-2000;"
@@ -353,6 +357,7 @@ int store_open(const char *dir, bool check, struct store **ret_store)
         return -ENOMEM;
     s->lock_fd = -1;
     s->quick_check = check;
+    s->open_patience_ms = OPEN_PATIENCE_MS;
     int r = asprintf(&s->path, "%s/incidents.db", dir) < 0 ? -ENOMEM : 0;
     if (r == 0 && (r = make_dir(dir)) < 0)
         log_error("cannot create the state folder", "path", dir, "why", strerror(-r));
@@ -373,6 +378,8 @@ int store_open(const char *dir, bool check, struct store **ret_store)
         return r;
     }
     sqlite3_busy_timeout(s->db, s->busy_ms);
+    s->quick_check = false;
+    s->open_patience_ms = REOPEN_PATIENCE_MS;
     *ret_store = s;
     return 0;
 }
@@ -510,28 +517,41 @@ int64_t store_changes(struct store *s)
 
 // ---- transactions ----
 
+// The folder, and what a deleted file held: it is all still in the one that is open.
+static int bring_back(struct store *s, bool moved)
+{
+    *strrchr(s->path, '/') = '\0';
+    int r = make_dir(s->path);
+    s->path[strlen(s->path)] = '/';
+    if (r == 0 && moved)
+        r = store_rescue(s->db, s->path);
+    if (r > 0)
+        log_warn("the deleted database was written anew, nothing is lost", "path", s->path);
+    if (r >= 0)
+        r = take_lock(s); // the old one went with the folder
+    if (r < 0)
+        snprintf(s->error, sizeof s->error, "%s", strerror(-r));
+    return r;
+}
+
 // Someone deleted or replaced the file: what is committed now would be in a file that nobody finds.
 // When it cannot be opened now (a disk that is not mounted), the next transaction tries again.
 static int reopen_if_moved(struct store *s)
 {
-    int moved = s->reopen;
-    if (!moved &&
-        (sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved))
+    int moved = 0;
+    if (s->db && sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK)
+        moved = 0;
+    if (!moved && !s->reopen)
         return 0;
-    if (!s->reopen)
+    if (moved && !s->gone)
         log_error("the database file was moved or deleted: opening it anew", "path", s->path);
-    s->reopen = true;
-    *strrchr(s->path, '/') = '\0';
-    int r = make_dir(s->path);
-    s->path[strlen(s->path)] = '/';
-    if (r == 0)
-        r = take_lock(s); // the old one went with the folder
-    if (r < 0) {
-        snprintf(s->error, sizeof s->error, "%s", strerror(-r));
+    s->gone = moved;
+    int r = bring_back(s, moved);
+    if (r < 0)
         return r;
-    }
     disconnect_db(s);
     r = open_db(s);
+    s->gone = false;
     s->reopen = r < 0;
     if (s->db)
         sqlite3_busy_timeout(s->db, s->busy_ms);
@@ -554,7 +574,7 @@ int store_commit(struct store *s)
 
 void store_rollback(struct store *s)
 {
-    if (!sqlite3_get_autocommit(s->db))
+    if (s->db && !sqlite3_get_autocommit(s->db))
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 }
 

@@ -42,6 +42,7 @@ struct delivery {
     struct playbooks *playbooks; // owned
     struct budget budget;
     enum phase phase;
+    bool told_unwritable;
     bool took_turns;      // another session held the lease since this one began
     int64_t started_at;   // wall: what was asked before belongs into the first digest
     int64_t begun_at;     // boot: we listen since then
@@ -225,7 +226,7 @@ static int mark_digest(struct delivery *d, int64_t now, int64_t asked_before)
     struct stmt *q =
         asked_before
             ? store_sql(d->store, "UPDATE incident SET due_at = -1 WHERE id IN (SELECT id FROM incident WHERE state < 3 AND kind <> 1"
-                                  " AND asked_at < ?1 LIMIT ?2)")
+                                  " AND (asked_at < ?1 OR state > 0) LIMIT ?2)") // a clock set back: asked in the future
             : store_sql(d->store, "UPDATE incident SET due_at = -1 WHERE id IN (SELECT id FROM incident WHERE due_at <= ?1 AND due_at >= 0"
                                   " LIMIT ?2)");
     bind_int(q, 1, asked_before ? asked_before : now);
@@ -397,6 +398,24 @@ static void push_due(struct delivery *d, int64_t now)
     }
 }
 
+// The store can be read but not written: nothing can be marked as pushed, so the session hears once how many wait.
+static void tell_unwritable(struct delivery *d)
+{
+    int64_t n = 0;
+    struct stmt *q = store_sql(d->store, "SELECT count(*) FROM incident WHERE state < 3 AND kind <> 1");
+    if (d->told_unwritable || stmt_step(q) <= 0)
+        return;
+    n = col_int(q, 0);
+    stmt_reset(q);
+    struct buf text = BUF_INIT(512);
+    buf_addf(&text, "The incident store cannot be written (%s): new alerts are refused until it can, their senders try again.\n"
+                    "%lld %s for a verdict: list_incidents names %s.", store_error(d->store), (long long)n, n == 1 ? "incident waits" : "incidents wait", n == 1 ? "it" : "them");
+    log_error("cannot begin the session", "why", store_error(d->store));
+    struct channel_meta meta[] = {{"kind", "digest"}, {"severity", "critical"}};
+    d->told_unwritable = channel_event(d->mcp, buf_str(&text), meta, ARRAY_LEN(meta)) >= 0;
+    buf_done(&text);
+}
+
 // The first push: what waited before this session began, as one digest that counts as delivery 1.
 static void begin_session(struct delivery *d, int64_t now)
 {
@@ -405,13 +424,25 @@ static void begin_session(struct delivery *d, int64_t now)
         r = push_digest(d, now, d->started_at);
     if (r == 0)
         d->phase = ATTACHED;
+    else if (r != -EBUSY)
+        tell_unwritable(d);
+}
+
+// Where nothing can be written nobody can renew a lease: then it is ours unless another's still holds.
+static int beat_or_read(struct delivery *d)
+{
+    struct lease_info holder;
+    int r = lease_beat(d->store, LEASE_SESSION);
+    if (r < 0 && r != -EBUSY && d->phase == WAITING_FOR_LEASE && lease_read(d->store, LEASE_SESSION, &holder) == 0 && !holder.fresh)
+        return 1;
+    return r;
 }
 
 static void beat(struct delivery *d, int64_t now)
 {
     if (now < d->beat_at)
         return;
-    int r = lease_beat(d->store, LEASE_SESSION);
+    int r = beat_or_read(d);
     d->beat_at = now + (r == -EBUSY ? TICK_MS : LEASE_BEAT_MS);
     if (r == 1 && d->phase == WAITING_FOR_LEASE) {
         if (d->took_turns) // all that the holder before us left, however new, then goes into the digest
@@ -503,8 +534,11 @@ static void on_timer(uv_timer_t *t)
 
 void delivery_wake(struct delivery *d)
 {
+    int64_t now = clock_boot_ms();
     if (d->phase == ATTACHED)
-        push_due(d, clock_boot_ms());
+        beat(d, now); // a process that was stopped for a while may no longer hold it
+    if (d->phase == ATTACHED)
+        push_due(d, now);
     if (store_wal_pages(d->store) > 4000) // the timer's turn is too far away
         store_checkpoint(d->store);
 }

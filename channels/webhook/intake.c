@@ -22,6 +22,8 @@
 #define COMMIT_PATIENCE_MS 700
 #define MAX_REJECTED 100 // named in the answer
 #define MAX_ANSWER (16u << 20)
+#define PROBE_AGAIN_MS 50
+#define PROBE_PATIENCE_MS 1000
 #define SENDER_SIZE 64
 #define MAX_METRICS (256 * 1024)
 #define UNAUTHORIZED "WWW-Authenticate: Bearer\r\n"
@@ -393,10 +395,7 @@ static struct auth_headers auth_headers_of(const struct http_request *r)
 
 static void get_ready(const struct intake *in, struct http_request *r)
 {
-    // Writable: a transaction can begin and end.
-    int e = store_begin(in->store);
-    if (e == 0)
-        e = store_commit(in->store);
+    int e = listener_beat(in->store, http_server_address(in->server));
     if (e < 0)
         answer(r, 503, str_of("{\"status\":\"the store is not writable\"}"), NULL);
     else if (!in->hooks.session_ready(in->hooks.data))
@@ -544,8 +543,14 @@ static int probe(const char *address)
 static int listen_on(uv_loop_t *loop, struct intake *in, const struct http_limits *limits, struct buf *why)
 {
     const char *address = in->config->listen;
-    int shared = listener_shared(in->store, address);
-    int r = shared == 0 ? probe(address) : shared < 0 ? shared : 0;
+    int shared, r, waited = 0;
+    do { // taken by one that started in this moment and is about to say so?
+        if (waited)
+            uv_sleep(PROBE_AGAIN_MS);
+        shared = listener_shared(in->store, address);
+        r = shared == 0 ? probe(address) : shared < 0 ? shared : 0;
+        waited += PROBE_AGAIN_MS;
+    } while (r == -EADDRINUSE && waited <= PROBE_PATIENCE_MS);
     if (r == 0)
         r = http_server_start(loop, address, true, limits, &handler, in, &in->server);
     if (r == -EADDRINUSE)

@@ -14,6 +14,7 @@
 #include "mcp/stdio.h"
 
 #define ANSWER_GRACE_MS 150 // for answers under way when the process ends
+#define START_PATIENCE_MS 1000
 #define HARD_STOP_MS 250    // design.md: cleanly within 300 ms
 
 static const char instructions[] =
@@ -118,8 +119,10 @@ static int start_intake(struct app *a)
     else
         log_info("listening", "address", intake_address(a->intake), "version", SRE_VERSION);
     buf_done(&why);
+    store_busy_timeout(a->store, START_PATIENCE_MS); // nobody waits for the loop yet
     if (r == 0 && listener_add(a->store, intake_address(a->intake)) < 0)
         log_warn("cannot note the listener: a second process will not share the port", "why", store_error(a->store));
+    store_busy_timeout(a->store, 0);
     return r;
 }
 

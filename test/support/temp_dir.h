@@ -33,7 +33,7 @@ static inline void temp_dir_remove(const char *dir)
 // "<dir>/<name>", in one of four buffers.
 static inline const char *temp_path(const char *dir, const char *name)
 {
-    static char paths[4][256];
+    static char paths[4][1024];
     static unsigned turn;
     char *out = paths[turn++ % 4];
     snprintf(out, sizeof paths[0], "%s/%s", dir, name);

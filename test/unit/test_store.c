@@ -442,7 +442,7 @@ static void test_moved_file_is_noticed(void **state)
     assert_int_equal(store_commit(s), 0);
     assert_true(temp_exists(in_dir("incidents.db")));
     struct store *again = opened(); // what was committed is where the next process looks
-    assert_string_equal(ask_text(again, "SELECT group_concat(text) FROM note"), "new");
+    assert_string_equal(ask_text(again, "SELECT group_concat(text) FROM note"), "old,new");
     store_close(again);
     store_close(s);
 }
@@ -461,8 +461,31 @@ static void test_deleted_folder_is_made_again(void **state)
     assert_int_equal(store_commit(s), 0);
     assert_int_equal(temp_mode(dir), 0700);
     assert_int_equal(open_quietly(dir, true, &again), 0);
-    assert_int_equal(rows(again), 1);
+    assert_int_equal(rows(again), 2); // with what was in it
+    assert_false(temp_exists(in_dir("incidents.db.rescue")));
     store_close(again);
+    store_close(s);
+}
+
+// A copy that someone put back is what they want: nothing is written over it.
+static void test_replaced_file_is_used(void **state)
+{
+    (void)state;
+    struct store *s = opened();
+    add_row(s, "saved");
+    store_close(s);
+    assert_int_equal(rename(in_dir("incidents.db"), in_dir("saved.db")), 0);
+    s = opened();
+    add_row(s, "lost");
+    assert_int_equal(rename(in_dir("saved.db"), in_dir("incidents.db")), 0);
+    unlink(in_dir("incidents.db-wal"));
+    unlink(in_dir("incidents.db-shm"));
+    log_capture_begin();
+    int r = store_begin(s);
+    log_capture_end();
+    assert_int_equal(r, 0);
+    assert_string_equal(ask_text(s, "SELECT group_concat(text) FROM note"), "saved");
+    store_rollback(s);
     store_close(s);
 }
 
@@ -686,6 +709,7 @@ int main(void)
         T(test_mark_without_damage_goes),
         T(test_moved_file_is_noticed),
         T(test_deleted_folder_is_made_again),
+        T(test_replaced_file_is_used),
         T(test_folder_that_comes_back),
         T(test_statements),
         T(test_errors),
