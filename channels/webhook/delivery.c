@@ -69,21 +69,22 @@ struct due {
     bool resolved; // tell its resolution
 };
 
+// Resolutions come last: they can wait, a critical alert cannot.
 static int read_due(struct delivery *d, int64_t now, struct due *due, int most, int *ret_n)
 {
     int n = 0, r;
-    struct stmt *q = store_sql(d->store, "SELECT id FROM incident WHERE tell_resolved = 1 ORDER BY id LIMIT 32");
-    while ((r = stmt_step(q)) > 0)
-        if (n < most)
-            due[n++] = (struct due){.id = col_int(q, 0), .resolved = true};
-    if (r < 0)
-        return r;
-    q = store_sql(d->store, "SELECT id, environment = 1 AND severity = 4 AS critical FROM incident WHERE due_at <= ? AND due_at >= 0"
-                            " ORDER BY critical DESC, kind = 1 DESC, severity DESC, asked_at, id LIMIT 32");
+    struct stmt *q = store_sql(d->store, "SELECT id, environment = 1 AND severity = 4 AS critical FROM incident WHERE due_at <= ? AND due_at >= 0"
+                                         " ORDER BY critical DESC, kind = 1 DESC, severity DESC, asked_at, id LIMIT 32");
     bind_int(q, 1, now);
     while ((r = stmt_step(q)) > 0)
         if (n < most)
             due[n++] = (struct due){.id = col_int(q, 0), .critical = col_int(q, 1) != 0};
+    if (r < 0)
+        return r;
+    q = store_sql(d->store, "SELECT id FROM incident WHERE tell_resolved = 1 ORDER BY id LIMIT 32");
+    while ((r = stmt_step(q)) > 0)
+        if (n < most)
+            due[n++] = (struct due){.id = col_int(q, 0), .resolved = true};
     *ret_n = n;
     return r;
 }
@@ -252,6 +253,26 @@ static int record_digest(struct delivery *d, int64_t now, bool session_start)
     return stmt_run(q);
 }
 
+static bool resolutions_wait(struct delivery *d)
+{
+    struct stmt *q = store_sql(d->store, "SELECT 1 FROM incident WHERE tell_resolved = 1 LIMIT 1");
+    bool wait = stmt_step(q) > 0;
+    stmt_reset(q);
+    return wait;
+}
+
+// Resolutions that the budget held back are in the digest, too.
+static int record_resolutions(struct delivery *d)
+{
+    struct stmt *q = store_sql(d->store, "INSERT INTO trail(at, incident_id, actor, action, detail)"
+                                         " SELECT ?1, id, 'channel', 'pushed', 'resolved, in a digest' FROM incident WHERE tell_resolved = 1");
+    bind_int(q, 1, clock_wall_ms());
+    int r = stmt_run(q);
+    if (r < 0)
+        return r;
+    return stmt_run(store_sql(d->store, "UPDATE incident SET tell_resolved = 0, deliveries = deliveries + 1 WHERE tell_resolved = 1"));
+}
+
 // Folds what waits into one event. 0, or an error (then nothing happened).
 static int push_digest(struct delivery *d, int64_t now, int64_t asked_before)
 {
@@ -261,7 +282,7 @@ static int push_digest(struct delivery *d, int64_t now, int64_t asked_before)
     int r = store_begin(d->store);
     if (r == 0)
         r = mark_digest(d, now, asked_before);
-    bool any = r == 0 && store_changes(d->store) > 0;
+    bool any = r == 0 && (store_changes(d->store) > 0 || resolutions_wait(d));
     int64_t room = budget_bytes_left(&d->budget, now) - 256;
     if (r == 0 && any)
         r = event_of_digest(&event, &from, asked_before ? "wait for a verdict" : "came faster than the push budget allows or still wait for a verdict",
@@ -270,6 +291,8 @@ static int push_digest(struct delivery *d, int64_t now, int64_t asked_before)
         r = pager_agent_back(d->store, clock_wall_ms());
     if (r == 0 && any)
         r = record_digest(d, now, asked_before != 0);
+    if (r == 0 && any)
+        r = record_resolutions(d);
     if (r == 0 && (any || asked_before)) // what was folded before the session is told only with what waits for it
         r = noise_told(d->store, any ? INT64_MAX : asked_before);
     if (r == 0)

@@ -457,6 +457,28 @@ int event_of_noise(struct event *e, const struct event_source *from)
     return e->values.error ? -ENOMEM : r < 0 ? r : 0;
 }
 
+// Incidents whose end the session is to hear of, and had no event of its own.
+static int resolved_line(struct lines *l, const struct event_source *from)
+{
+    struct buf b = BUF_INIT(1024);
+    struct stmt *q = store_sql(from->store, "SELECT count(*) FROM incident WHERE tell_resolved = 1");
+    int r = stmt_step(q);
+    int64_t n = r > 0 ? col_int(q, 0) : 0;
+    stmt_reset(q);
+    if (r < 0 || n == 0)
+        return r < 0 ? r : 0;
+    buf_addf(&b, "%lld resolved:", (long long)n);
+    q = store_sql(from->store, "SELECT id FROM incident WHERE tell_resolved = 1 ORDER BY id LIMIT 20");
+    int shown = 0;
+    for (; (r = stmt_step(q)) > 0; shown++)
+        buf_addf(&b, "%s #%lld", shown ? "," : "", (long long)col_int(q, 0));
+    if (n > shown)
+        buf_addf(&b, " and %lld more", (long long)(n - shown));
+    line(l, buf_str(&b));
+    buf_done(&b);
+    return r;
+}
+
 int event_of_digest(struct event *e, const struct event_source *from, const char *heading, size_t max_bytes)
 {
     struct stmt *q = store_sql(from->store, "SELECT count(*), max(severity), sum(environment), sum(status = 0), sum(members)"
@@ -468,9 +490,11 @@ int event_of_digest(struct event *e, const struct event_source *from, const char
     stmt_reset(q);
     struct lines l = {.out = &e->content, .cap = max_bytes < e->content.max ? max_bytes : e->content.max};
     struct buf b = BUF_INIT(1024);
-    buf_addf(&b, "%lld %s%s: %lld firing, %lld in prod; worst first", (long long)n, n == 1 ? "incident " : "incidents ", heading,
+    if (n)
+        buf_addf(&b, "%lld %s%s: %lld firing, %lld in prod; worst first", (long long)n, n == 1 ? "incident " : "incidents ", heading,
              (long long)firing, (long long)prod);
-    line(&l, buf_str(&b));
+    if (n)
+        line(&l, buf_str(&b));
     buf_done(&b);
     int64_t named = 0, folded = 0;
     r = causes(&l, from, &named);
@@ -478,6 +502,8 @@ int event_of_digest(struct event *e, const struct event_source *from, const char
         r = digest_groups(&l, from, n, named);
     if (r == 0)
         r = noise_line(&l, from, &folded);
+    if (r == 0)
+        r = resolved_line(&l, from);
     l.left_out = 0; // what is missing was counted in incidents
     line(&l, str_of("get_incident(ID) for one, log_incident takes many ids at once"));
     l.left_out = 0;

@@ -512,3 +512,27 @@ test('metrics need the token, are Prometheus text, and the same whichever proces
   for (const line of text.trim().split('\n')) assert.match(line, /^(# (HELP|TYPE) \w+ .+|\w+(\{[^}]*\})? -?[\d.]+)$/);
   await c.stop();
 });
+
+test('resolutions never keep an alert waiting', async () => {
+  const c = await startChannel({ env: { SRE_EVENTS_PER_MINUTE: '5' } });
+  const many = Array.from({ length: 40 }, (_, i) => ({ ...critical, severity: 'warning', service: `svc-${i}` }));
+  await c.post(notification(many));
+  await c.event(e => e.meta.kind === 'digest', 6000);
+  await c.call('log_incident', { incident_ids: many.map((_, i) => i + 1), verdict: 'real', summary: 'x' });
+  await c.post(notification(many, { status: 'resolved' }));
+  await c.post(notification(critical));
+  await c.event(e => e.meta.severity === 'critical' && e.meta.kind === 'alert', 3000);
+  await c.stop();
+});
+
+test('resolutions beyond the budget are one line of a digest', async () => {
+  const c = await startChannel({ env: { SRE_EVENTS_PER_MINUTE: '3' } });
+  const three = ['a', 'b', 'c'].map(service => ({ ...critical, severity: 'warning', service }));
+  await c.post(notification(three));
+  await c.event(e => e.meta.service === 'c');
+  await c.call('log_incident', { incident_ids: [1, 2, 3], verdict: 'real', summary: 'x' });
+  await c.post(notification(three, { status: 'resolved' }));
+  const digest = await c.event(e => e.meta.kind === 'digest', 6000);
+  assert.match(digest.content, /3 resolved: #1, #2, #3/);
+  await c.stop();
+});
