@@ -176,6 +176,12 @@ describe('CLAUDE.md', () => {
     assert.deepEqual(block(md), ['incident', 'verdict', 'confidence', 'summary', 'root_cause', 'evidence', 'change', 'action', 'precondition', 'verify', 'question', 'not_checked']);
     assert.deepEqual(block(text('.claude/agents/investigator.md')), block(md));
   });
+  test('known noise is one call, unless the channel says that a look is due, in its own words', () => {
+    const row = md.split('\n').find(l => l.startsWith('| `hint="known_noise"`'));
+    assert.match(row, /log_incident.*one call, \*\*no other\*\*/);
+    assert.ok(row.includes('"a real look is due"') && text('channels/webhook/noise.c').includes('"a real look is due'));
+    assert.ok(md.indexOf('| `kind="digest"` with `hint="known_noise"`') < md.indexOf('| `hint="known_noise"`'));
+  });
   test('the fallback it names exists', () => { for (const m of md.matchAll(/playbooks\/([a-z-]+)\.md/g)) assert.ok(names.has(m[1]), m[0]); });
 });
 
