@@ -8,9 +8,10 @@
 #include "channels/slack/catch_up.h"
 #include "channels/slack/inbound.h"
 #include "channels/slack/inbox.h"
-#include "channels/slack/pages.h"
+#include "channels/slack/missing.h"
+#include "channels/slack/outcome.h"
 #include "channels/slack/people.h"
-#include "channels/slack/permission.h"
+#include "channels/slack/rounds.h"
 #include "channels/slack/sender.h"
 #include "channels/slack/socket_mode.h"
 #include "common/lease.h"
@@ -21,8 +22,8 @@
 enum {
     MAX_HELD = 256, // envelopes that could not be stored yet
     HELD_RETRY_MS = 200,
-    SETTLE_MS = 10 * 1000, // the longest that catching up holds events back
-    GHOST_LOOK_MS = 60 * 1000,
+    SETTLE_MS = 10 * 1000,     // the longest that catching up holds events back
+    LOOK_AGAIN_MS = 60 * 1000, // while events may be lost, or history could not be read
     FLUSH_MS = 1500,
     PRUNE_MS = 3600 * 1000,
     OUTBOX_DAYS = 30,
@@ -34,9 +35,10 @@ struct engine {
     const struct config *config;
     struct engine_handler handler;
     bool listen, configured, holds, running, closing, flushed;
-    bool asked;   // whether the lease is free
-    bool known;   // auth.test has succeeded
-    bool unheard; // events came before hello: what was missed has not been read yet
+    bool asked;      // whether the lease is free
+    bool known;      // auth.test has succeeded
+    bool incomplete; // the last catching up was given up
+    bool unheard;    // events came before hello: what was missed has not been read yet
     uv_timer_t tick, due, held_retry, soon;
     int open_handles;
     struct access access;
@@ -61,26 +63,6 @@ struct engine {
 
 static void process(struct engine *e);
 
-// ---- configuration ----
-
-int slack_config_missing(const struct config *config, struct buf *out)
-{
-    const struct {
-        const char *value, *what;
-    } needed[] = {
-        {config->slack_bot_token, "SLACK_BOT_TOKEN (xoxb-..., from \"OAuth & Permissions\")"},
-        {config->slack_app_token,
-         "SLACK_APP_TOKEN (xapp-..., from \"Basic Information\", scope connections:write)"},
-        {config->slack_users, "SLACK_ALLOWED_USERS (your Slack member id, U...)"},
-    };
-    struct access a = {.n_users = 0};
-    access_set_users(&a, config->slack_users);
-    for (size_t i = 0; i < ARRAY_LEN(needed); i++)
-        if (!needed[i].value[0] || (i == 2 && !a.n_users))
-            buf_addf(out, "%s%s", out->len ? ", " : "", needed[i].what);
-    return out->error;
-}
-
 // ---- what comes in ----
 
 static void notify(struct engine *e)
@@ -101,9 +83,14 @@ static void notify_soon(struct engine *e)
         uv_timer_start(&e->soon, on_soon, 1, 0);
 }
 
+static struct inbound inbound_of(const struct engine *e)
+{
+    return (struct inbound){.store = e->store, .access = &e->access, .people = &e->people};
+}
+
 static int take_in(struct engine *e, const struct slack_event *event, const char *event_id)
 {
-    struct inbound in = {.store = e->store, .access = &e->access, .people = &e->people};
+    struct inbound in = inbound_of(e);
     int r = inbound_event(&in, event, event_id, moment_now());
     if (r > 0)
         engine_changed(e);
@@ -115,10 +102,8 @@ static bool take_envelope(struct engine *e, const struct envelope *env)
 {
     const char *id = env->event.event_id[0] ? env->event.event_id : env->id;
     int r = take_in(e, &env->event, id);
-    if (r < 0) {
-        log_error("slack: an event could not be stored", "why", store_error(e->store));
+    if (r < 0)
         return false;
-    }
     if (env->id[0])
         socket_mode_ack(e->socket, env->id);
     return true;
@@ -127,7 +112,8 @@ static bool take_envelope(struct engine *e, const struct envelope *env)
 static void start_catch_up(struct engine *e)
 {
     e->unheard = false;
-    e->catch_up_since = clock_boot_ms();
+    if (!catch_up_running(e->catch_up))
+        e->catch_up_since = clock_boot_ms();
     catch_up_start(e->catch_up);
 }
 
@@ -149,6 +135,9 @@ static void hold(struct engine *e, struct envelope *env)
         log_error("slack: too many events wait for the store; Slack will repeat this one");
         return;
     }
+    if (!e->n_held)
+        log_warn("slack: an event could not be stored, tried again until it is", "why",
+                 store_error(e->store));
     e->held[e->n_held++] = *env;
     env->root = NULL;
     uv_timer_start(&e->held_retry, on_held_retry, HELD_RETRY_MS, 0);
@@ -176,8 +165,9 @@ static int on_history(const struct slack_event *event, void *data)
 
 static void on_caught_up(bool complete, void *data)
 {
-    (void)complete;
-    notify_soon(data);
+    struct engine *e = data;
+    e->incomplete = !complete;
+    notify_soon(e);
 }
 
 // ---- the connection ----
@@ -235,58 +225,14 @@ static void on_unknown(const char *why, bool refused, void *data)
 
 static int on_sent(const struct outbox_row *row, const char *channel, const char *ts, void *data)
 {
-    struct engine *e = data;
-    struct moment now = moment_now();
-    struct inbound in = {.store = e->store, .access = &e->access, .people = &e->people};
-    int r = 0;
-    if (row->op != OUT_POST)
-        return 0;
-    if (row->ref == REF_PROMPT)
-        return prompt_posted(e->store, row->ref_id, channel, ts, now);
-    if (row->ref == REF_PROMPT_NAG)
-        return prompt_nagged(e->store, row->ref_id, &e->people, now);
-    if (row->ref == REF_NAG && e->people.nag_ms)
-        r = escalation_nagged(e->store, row->ref_id, &e->people, now);
-    if (row->ref == REF_ESCALATION && strcmp(row->user, e->people.owner) == 0) {
-        int64_t sent = row->state == OUT_ATTEMPTED ? row->attempted_at : now.wall;
-        r = escalation_posted(e->store, row->ref_id, channel, ts, &e->people, sent, now);
-    }
-    if (r == 0 && (row->ref == REF_ESCALATION || row->ref == REF_NAG))
-        r = inbound_posted(&in, row->ref_id, channel, ts, now);
-    return r < 0 ? r : 0;
-}
-
-// The owner cannot be told: the second person and the agent are.
-static int escalate_elsewhere(struct engine *e, const struct outbox_row *row, const char *error)
-{
-    struct buf text = BUF_INIT(1024);
-    struct moment now = moment_now();
-    buf_addf(&text, "Escalation #%lld could not be delivered to %s: Slack refused it (%s)",
-             (long long)row->ref_id, row->user, error);
-    int r = inbox_add(e->store,
-                      &(struct inbox_new){.kind = INBOX_INTERACTION,
-                                          .user = row->user,
-                                          .text = buf_str(&text),
-                                          .escalation_id = row->ref_id},
-                      now.wall);
-    buf_done(&text);
-    bool owner = strcmp(row->user, e->people.owner) == 0;
-    if (r == 0 && owner && e->people.second[0])
-        r = outbox_add(e->store,
-                       &(struct outbox_new){.op = OUT_POST,
-                                            .ref = REF_ESCALATION,
-                                            .ref_id = row->ref_id,
-                                            .user = e->people.second},
-                       NULL);
-    return r;
+    struct inbound in = inbound_of(data);
+    return outcome_sent(&in, row, channel, ts, moment_now());
 }
 
 static int on_failed(const struct outbox_row *row, const char *error, void *data)
 {
-    struct engine *e = data;
-    if (row->op != OUT_POST || row->ref != REF_ESCALATION)
-        return 0;
-    return escalate_elsewhere(e, row, error);
+    struct inbound in = inbound_of(data);
+    return outcome_failed(&in, row, error, moment_now());
 }
 
 static void finish_close(struct engine *e);
@@ -305,29 +251,6 @@ static void on_row_done(int64_t id, void *data)
 
 // ---- timers ----
 
-static int run_due(struct engine *e, struct moment now)
-{
-    int r = store_begin(e->store), done = 0;
-    if (r < 0)
-        return r;
-    if ((r = pages_queue(e->store, e->people.owner)) >= 0)
-        done += r;
-    if (r >= 0 && (r = escalation_check_incidents(e->store, &e->people, now)) >= 0)
-        done += r;
-    if (r >= 0 && (r = escalation_run_due(e->store, &e->people, now)) >= 0)
-        done += r;
-    if (r >= 0 && (r = prompt_check_sessions(e->store, now)) >= 0)
-        done += r;
-    if (r >= 0 && (r = prompt_run_due(e->store, &e->people, now)) >= 0)
-        done += r;
-    if (r < 0) {
-        store_rollback(e->store);
-        return r;
-    }
-    r = store_commit(e->store);
-    return r < 0 ? r : done;
-}
-
 static void on_due(uv_timer_t *t)
 {
     process(t->data);
@@ -337,24 +260,11 @@ static void on_due(uv_timer_t *t)
 static void arm(struct engine *e)
 {
     struct moment now = moment_now();
-    int64_t a = escalation_wait(e->store, now), b = prompt_wait(e->store, now);
-    int64_t wait = a < 0 ? b : b < 0 ? a : a < b ? a : b;
+    int64_t wait = rounds_wait(e->store, now);
     if (wait < 0)
         uv_timer_stop(&e->due);
     else
         uv_timer_start(&e->due, on_due, (uint64_t)wait + 1, 0);
-}
-
-static bool has_work(struct engine *e, struct moment now)
-{
-    struct stmt *q = store_sql(
-        e->store, "SELECT EXISTS(SELECT 1 FROM page WHERE queued = 0) OR EXISTS(SELECT 1 FROM "
-                  "slack_escalation AS e JOIN incident AS i ON i.id = e.incident_id WHERE e.state "
-                  "< 3 AND i.status = 1) OR EXISTS(SELECT 1 FROM slack_prompt WHERE told = 0 AND "
-                  "state IN (0, 4))");
-    bool yes = stmt_step(q) > 0 && col_int(q, 0);
-    stmt_reset(q);
-    return yes || escalation_wait(e->store, now) == 0 || prompt_wait(e->store, now) == 0;
 }
 
 // The holder's round: whatever is due, then the outbox.
@@ -363,7 +273,7 @@ static void process(struct engine *e)
     if (!e->running || e->closing)
         return;
     struct moment now = moment_now();
-    if (has_work(e, now) && run_due(e, now) < 0) {
+    if (rounds_due(e->store, now) && rounds_run(e->store, &e->people, now) < 0) {
         log_warn("slack: the timers could not be run, again soon", "why", store_error(e->store));
         uv_timer_start(&e->due, on_due, 500, 0);
     } else {
@@ -493,11 +403,13 @@ static void on_tick(uv_timer_t *t)
     }
     if (e->running)
         prune(e);
+    store_checkpoint(e->store);
     int64_t now = clock_boot_ms(), version = store_data_version(e->store);
-    if (e->running && e->ghosts_since && now - e->catch_up_since > GHOST_LOOK_MS)
+    bool look = e->running && (e->ghosts_since || e->incomplete);
+    if (look && now - e->catch_up_since > LOOK_AGAIN_MS)
         start_catch_up(e);
     struct moment moment = moment_now();
-    bool due = e->running && has_work(e, moment);
+    bool due = e->running && rounds_due(e->store, moment);
     bool changed = version != e->version;
     e->version = version;
     if (changed || due)

@@ -40,7 +40,5 @@ const struct escalation_people *engine_people(const struct engine *e);
 int engine_status(const struct engine *e, struct buf *out);
 // Nothing can be sent until a person acts (a token, a scope, a setting).
 bool engine_refused(const struct engine *e);
-// Appends what is missing in the configuration, or nothing.
-int slack_config_missing(const struct config *config, struct buf *out);
 // Where files wait to be uploaded: owned by the engine.
 const char *engine_files(const struct engine *e);

@@ -15,7 +15,7 @@
 #include "mcp/stdio.h"
 
 enum {
-    BUSY_MS = 1000, // the longest that a statement waits for another process
+    BUSY_MS = 100,  // the longest that a statement waits for another process; tools wait longer
     FLUSH_MS = 500, // of stdout at the end
 };
 

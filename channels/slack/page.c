@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "channels/slack/engine.h"
+#include "channels/slack/missing.h"
 #include "channels/slack/outbox.h"
 #include "channels/slack/pages.h"
 #include "common/clock.h"

@@ -6,6 +6,7 @@
 
 #include "channels/slack/attach.h"
 #include "channels/slack/inbox.h"
+#include "channels/slack/missing.h"
 #include "channels/slack/mrkdwn.h"
 #include "channels/slack/outbox.h"
 #include "channels/slack/read_thread.h"
@@ -14,6 +15,8 @@
 #include "common/text.h"
 
 enum {
+    PATIENCE_MS = 2000,     // for another process's lock, where a person's words depend on it
+    BUSY_MS = 100,          // as everywhere else
     MAX_REPLY = 40000,      // characters
     MAX_UPDATE = 3900,      // characters after conversion; Slack refuses above 4,000
     MAX_RENDERED = 1 << 20, // bytes
@@ -112,6 +115,14 @@ static int masked(struct buf *out, const char *text)
     return r < 0 ? r : 0;
 }
 
+static int begin(struct store *s)
+{
+    store_busy_timeout(s, PATIENCE_MS);
+    int r = store_begin(s);
+    store_busy_timeout(s, BUSY_MS);
+    return r;
+}
+
 static void store_failed(struct mcp_call *call, struct store *s)
 {
     store_rollback(s);
@@ -195,7 +206,7 @@ static size_t open_files(struct mcp_call *call, struct session *s, const cJSON *
 static int store_reply(struct rows *rows, struct str text, const struct attachment *files,
                        size_t n_files, const char *folder)
 {
-    int r = store_begin(rows->store);
+    int r = begin(rows->store);
     if (r == 0)
         r = split_text(text, SPLIT_MESSAGE, add_part, rows);
     for (size_t i = 0; r == 0 && i < n_files; i++)
@@ -245,7 +256,12 @@ static void one_row(struct mcp_call *call, struct session *s, const struct perso
 {
     const struct session_parts *p = session_parts(s);
     int64_t id;
-    if (outbox_add(p->store, row, &id) < 0) {
+    int r = begin(p->store);
+    if (r == 0)
+        r = outbox_add(p->store, row, &id);
+    if (r == 0)
+        r = store_commit(p->store);
+    if (r < 0) {
         store_failed(call, p->store);
         return;
     }
@@ -349,7 +365,7 @@ static int add_escalation(struct session *s, const cJSON *args, int64_t *ret_id)
     if (r == 0)
         r = masked(&action, json_str(args, "recommended_action"));
     if (r == 0)
-        r = store_begin(p->store);
+        r = begin(p->store);
     if (r == 0)
         r = escalation_add(
             p->store,
@@ -458,7 +474,7 @@ static void list_escalations(struct mcp_call *call, const cJSON *args, void *dat
 static int resolve(struct store *s, int64_t id, const char *note,
                    const struct escalation_people *people)
 {
-    int r = store_begin(s);
+    int r = begin(s);
     if (r == 0)
         r = escalation_resolve(s, id, "the agent", note, people, moment_now());
     if (r < 0)

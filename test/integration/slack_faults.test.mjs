@@ -241,14 +241,14 @@ describe('slack-channel', { concurrency: 3 }, () => {
     test('each once, in order, none lost, both ways', async () => {
       const [slack, s] = await pair({ ackTimeoutMs: 800 });
       const faults = [() => slack.refresh(), () => slack.reset(), () => slack.end(), () => slack.fault('chat.postMessage', { lose: true }), () => slack.fault('chat.postMessage', { status: 429, retryAfter: 1 }), () => slack.fault('chat.postMessage', { status: 503, commit: true }),
-        () => slack.fault('conversations.history', { status: 500 }), () => slack.fault('chat.postMessage', { cutBody: true }), () => slack.warn(undefined, 500), () => slack.again(slack.envelopes.findLast(e => e.type === 'events_api' && e.payload.event?.user === slack.users.owner)), () => slack.close(1001, 'bye')];
+        () => slack.fault('conversations.history', { status: 500 }), () => slack.fault('chat.postMessage', { cutBody: true }), () => slack.warn(undefined, 500), () => slack.again(slack.envelopes.findLast(e => e.type === 'events_api' && e.payload.event?.user === slack.users.owner)), () => slack.close(1001, 'bye'), ...(STREAM_S > 60 ? [() => slack.hang(), () => slack.ghost(20000), () => slack.outage('refuse').then(() => setTimeout(() => slack.outage(false), 1500))] : [])];
       let said = 0, sent = 0, over = false;
       const end = Date.now() + STREAM_S * 1000, calls = [];
       const people = (async () => { while (Date.now() < end) { slack.say(`in ${said++}`); await sleep(20 + Math.random() * 60); } })();
       const agent = (async () => { while (Date.now() < end) { calls.push(s.ok('reply', { text: `out ${sent++}` })); if (calls.length > 8) await calls[calls.length - 8]; await sleep(60); } })();
       const breaker = (async () => { for (let i = 0; Date.now() < end - 2000; i++) { await sleep(700 + Math.random() * 600); faults[i % faults.length](); } })();
       await Promise.all([people, agent, breaker]);
-      await until(() => s.events.length >= said, 30000, () => `events ${s.events.length} of ${said}`);
+      await until(() => s.events.length >= said, STREAM_S > 60 ? 120000 : 30000, () => `events ${s.events.length} of ${said}`);
       await until(() => slack.posted.length >= sent, 60000, () => `posts ${slack.posted.length} of ${sent}`);
       await Promise.all(calls);
       await sleep(1500);
