@@ -259,11 +259,28 @@ static int fire_new(struct incident_intake *in, const struct alert *a, enum inci
     return r < 0 ? r : fire_into(in, &i, a, member_id);
 }
 
-static int repeat(struct incident_intake *in, const struct row *i, int64_t member_id, int64_t member_last_at)
+// A member became worse while it fires: its fingerprint is the sender's, so it may stay the same.
+static int raise_severity(struct incident_intake *in, const struct row *i, const struct alert *a)
+{
+    char text[96];
+    const char *why = text;
+    snprintf(text, sizeof text, "severity rose to %s", severity_name(a->severity));
+    struct stmt *q = store_sql(in->store, "UPDATE incident SET severity = ?2 WHERE id = ?1");
+    bind_int(q, 1, i->id);
+    bind_int(q, 2, (int64_t)a->severity);
+    int r = stmt_run(q);
+    if (r == 0 && i->state == STATE_DECIDED && i->verdict == VERDICT_NOISE)
+        r = noise_joined(in->store, i->id, true, false, in->now, &why);
+    return r == 0 && why && i->state != STATE_NEW ? ask(in, i->id, why) : r;
+}
+
+static int repeat(struct incident_intake *in, const struct row *i, const struct alert *a, int64_t member_id, int64_t member_last_at)
 {
     int r = 0;
     if (in->now - member_last_at > MEMBER_NOTE_MS || member_last_at > in->now)
         r = member_set(in, member_id, STATUS_FIRING, 0);
+    if (r == 0 && (int64_t)a->severity > i->severity)
+        r = raise_severity(in, i, a);
     return r < 0 ? r : note_named(in, i->id);
 }
 
@@ -330,7 +347,7 @@ static int take_real(struct incident_intake *in, const struct alert *a, enum inc
     if (a->resolved) // the end of something never seen firing opens nothing
         return fires ? resolve(in, &i, member_id, a) : 0;
     if (fires)
-        return repeat(in, &i, member_id, member_last_at);
+        return repeat(in, &i, a, member_id, member_last_at);
     return in_open ? fire_into(in, &i, a, member_id) : fire_new(in, a, kind);
 }
 
