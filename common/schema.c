@@ -58,7 +58,6 @@ const char *const schema_steps[] = {
     "CREATE INDEX incident_problem ON incident(problem_id, opened_at, kind, verdict);"
     "CREATE INDEX incident_evidence ON incident(problem_id, verdict, folded, decided_at) WHERE verdict IS NOT NULL;"
     "CREATE INDEX incident_firing ON incident(problem_id) WHERE status = 0;"
-    "CREATE INDEX incident_last_seen ON incident(last_seen_at) WHERE status = 0;"
     "CREATE INDEX incident_due ON incident(due_at) WHERE due_at IS NOT NULL;"
     "CREATE INDEX incident_unpaged ON incident(since_at) WHERE paged_at IS NULL AND state < 3;"
     "CREATE INDEX incident_tell ON incident(id) WHERE tell_resolved = 1;"

@@ -148,14 +148,19 @@ static int ask(struct incident_intake *in, int64_t id, const char *why)
     return stmt_run(q);
 }
 
+// A column that an index is on is only written when it changes: that is most of what an update costs.
 static int set_firing(struct incident_intake *in, const struct row *i, int64_t severity, bool reopened)
 {
-    struct stmt *q = store_sql(
-        in->store, "UPDATE incident SET status = 0, closed_at = NULL, members = members + 1, severity = max(severity, ?2),"
-                   " flaps = flaps + ?3, tell_resolved = 0 WHERE id = ?1");
+    struct stmt *q = reopened ? store_sql(in->store, "UPDATE incident SET status = 0, closed_at = NULL, members = members + 1, flaps = flaps + 1,"
+                                                     " tell_resolved = 0 WHERE id = ?1")
+                              : store_sql(in->store, "UPDATE incident SET members = members + 1 WHERE id = ?1");
+    bind_int(q, 1, i->id);
+    int r = stmt_run(q);
+    if (r < 0 || severity <= i->severity)
+        return r;
+    q = store_sql(in->store, "UPDATE incident SET severity = ?2 WHERE id = ?1");
     bind_int(q, 1, i->id);
     bind_int(q, 2, severity);
-    bind_int(q, 3, reopened);
     return stmt_run(q);
 }
 
