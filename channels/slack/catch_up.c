@@ -26,6 +26,8 @@ struct catch_up {
     struct catch_up_handler handler;
     uv_timer_t timer;
     bool running, again, complete;
+    bool complained;               // that history cannot be read
+    char only[24], again_only[24]; // one user, or "" for everybody
     unsigned retries;
     size_t user, thread, n_threads; // where it is
     struct person person;
@@ -55,7 +57,7 @@ static void end(struct catch_up *c)
     c->running = false;
     c->handler.on_end(c->complete, c->handler.data);
     if (c->again)
-        catch_up_start(c);
+        catch_up_start(c, c->again_only);
 }
 
 static void on_timer(uv_timer_t *t)
@@ -189,10 +191,12 @@ static void on_page(const struct api_answer *a, void *data)
 {
     struct catch_up *c = data;
     if (a->verdict == API_STOP || a->verdict == API_REFUSED) {
-        if (strcmp(a->error, "thread_not_found") != 0)
+        if (strcmp(a->error, "thread_not_found") != 0 && !c->complained) {
+            c->complained = true;
             log_warn("slack: history cannot be read, so what is said while the connection is down "
                      "is lost",
                      "error", a->error, "needs", a->needed[0] ? a->needed : NULL);
+        }
         next_place(c);
         return;
     }
@@ -246,6 +250,8 @@ static void next_user(struct catch_up *c)
 {
     for (; c->user < c->access->n_users; c->user++) {
         const char *user = c->access->users[c->user];
+        if (c->only[0] && strcmp(c->only, user) != 0)
+            continue;
         if (person_read(c->store, user, &c->person) < 0 || !c->person.channel[0])
             continue;
         if (!c->person.synced_ts[0])
@@ -259,12 +265,16 @@ static void next_user(struct catch_up *c)
     end(c);
 }
 
-void catch_up_start(struct catch_up *c)
+void catch_up_start(struct catch_up *c, const char *only_user)
 {
+    const char *only = only_user ? only_user : "";
     if (c->running) {
+        bool same = !c->again || strcmp(c->again_only, only) == 0;
+        snprintf(c->again_only, sizeof c->again_only, "%s", same ? only : "");
         c->again = true;
         return;
     }
+    snprintf(c->only, sizeof c->only, "%s", only);
     c->running = c->complete = true;
     c->again = false;
     c->user = 0;

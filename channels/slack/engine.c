@@ -23,6 +23,7 @@ enum {
     MAX_HELD = 256, // envelopes that could not be stored yet
     HELD_RETRY_MS = 200,
     SETTLE_MS = 10 * 1000,     // the longest that catching up holds events back
+    LOOK_MS = 1500,            // between looks at the history: 40 a minute, Slack grants 50
     LOOK_AGAIN_MS = 60 * 1000, // while events may be lost, or history could not be read
     FLUSH_MS = 1500,
     PRUNE_MS = 3600 * 1000,
@@ -35,11 +36,13 @@ struct engine {
     const struct config *config;
     struct engine_handler handler;
     bool listen, configured, holds, running, closing, flushed;
-    bool asked;      // whether the lease is free
-    bool known;      // auth.test has succeeded
-    bool incomplete; // the last catching up was given up
-    bool unheard;    // events came before hello: what was missed has not been read yet
-    uv_timer_t tick, due, held_retry, soon;
+    bool asked;        // whether the lease is free
+    bool known;        // auth.test has succeeded
+    bool incomplete;   // the last catching up was given up
+    bool look_pending; // a look at the history is due
+    char look_at_user[24];
+    int64_t looked_at; // boot ms
+    uv_timer_t tick, due, held_retry, soon, look;
     int open_handles;
     struct access access;
     struct escalation_people people;
@@ -109,12 +112,37 @@ static bool take_envelope(struct engine *e, const struct envelope *env)
     return true;
 }
 
+// Reads everybody's history now.
 static void start_catch_up(struct engine *e)
 {
-    e->unheard = false;
+    e->look_pending = false;
+    e->looked_at = clock_boot_ms();
     if (!catch_up_running(e->catch_up))
-        e->catch_up_since = clock_boot_ms();
-    catch_up_start(e->catch_up);
+        e->catch_up_since = e->looked_at;
+    uv_timer_stop(&e->look);
+    catch_up_start(e->catch_up, NULL);
+}
+
+static void on_look(uv_timer_t *t)
+{
+    struct engine *e = t->data;
+    e->look_pending = false;
+    e->looked_at = clock_boot_ms();
+    if (e->running)
+        catch_up_start(e->catch_up, e->look_at_user);
+}
+
+// Somebody said something: what they said just before it may have gone to a connection that Slack
+// only believes in. One look at the history tells, before anything is handed over.
+static void look_soon(struct engine *e, const char *user)
+{
+    int64_t now = clock_boot_ms(), wait = e->looked_at + LOOK_MS - now;
+    bool same = !e->look_pending || strcmp(e->look_at_user, user) == 0;
+    if (!e->look_pending && !catch_up_running(e->catch_up))
+        e->catch_up_since = now;
+    e->look_pending = true;
+    snprintf(e->look_at_user, sizeof e->look_at_user, "%s", same ? user : "");
+    uv_timer_start(&e->look, on_look, wait > 0 ? (uint64_t)wait : 0, 0);
 }
 
 static void on_held_retry(uv_timer_t *t)
@@ -146,14 +174,9 @@ static void hold(struct engine *e, struct envelope *env)
 static void on_envelope(struct envelope *env, void *data)
 {
     struct engine *e = data;
-    // A repeated event went elsewhere before: others may have, too.
-    bool doubt = env->retry_attempt > 0 || e->ghosts_since;
-    if (socket_mode_state(e->socket) != SOCKET_UP && !e->unheard) {
-        e->unheard = true;
-        e->catch_up_since = clock_boot_ms();
-    }
-    if (doubt && env->event.type == EVENT_MESSAGE)
-        start_catch_up(e);
+    const struct slack_event *event = &env->event;
+    if (event->type == EVENT_MESSAGE && access_check(&e->access, event) == ACCESS_OK)
+        look_soon(e, event->user);
     if (e->n_held || !take_envelope(e, env))
         hold(e, env);
 }
@@ -443,7 +466,7 @@ int engine_new(uv_loop_t *loop, struct store *s, const struct config *config, bo
         free(e);
         return -ENOMEM;
     }
-    uv_timer_t *timers[] = {&e->tick, &e->due, &e->held_retry, &e->soon};
+    uv_timer_t *timers[] = {&e->tick, &e->due, &e->held_retry, &e->soon, &e->look};
     for (size_t i = 0; i < ARRAY_LEN(timers); i++) {
         uv_timer_init(loop, timers[i]);
         timers[i]->data = e;
@@ -482,7 +505,7 @@ static void close_timers(void *data)
     struct engine *e = data;
     if (e->holds)
         lease_release(e->store, LEASE);
-    uv_timer_t *timers[] = {&e->tick, &e->due, &e->held_retry, &e->soon};
+    uv_timer_t *timers[] = {&e->tick, &e->due, &e->held_retry, &e->soon, &e->look};
     for (size_t i = 0; i < ARRAY_LEN(timers); i++)
         uv_close((uv_handle_t *)timers[i], on_handle_closed);
 }
@@ -517,6 +540,7 @@ void engine_close(struct engine *e, void (*closed)(void *data), void *data)
     e->closed_data = data;
     uv_timer_stop(&e->tick);
     uv_timer_stop(&e->held_retry);
+    uv_timer_stop(&e->look);
     e->flush_until = clock_boot_ms() + FLUSH_MS;
     if (e->socket) { // first: a connection that Slack does not know to be closed is sent to in vain
         e->open_handles++;
@@ -545,7 +569,7 @@ bool engine_settled(const struct engine *e)
     if (!e->running)
         return true;
     bool late = clock_boot_ms() - e->catch_up_since > SETTLE_MS;
-    bool read = !e->unheard && !catch_up_running(e->catch_up);
+    bool read = !e->look_pending && !catch_up_running(e->catch_up);
     return (late || read) && !sender_escalates(e->sender);
 }
 

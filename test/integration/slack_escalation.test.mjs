@@ -34,7 +34,7 @@ describe('slack-channel', { concurrency: 3 }, () => {
       const [a, b, c] = nags(slack);
       assert.match(a.text, /Nag #1, unanswered for .*Disk full/); assert.match(b.text, /Nag #2/); assert.match(c.text, /Nag #3/);
       for (const n of [a, b, c]) { assert.equal(n.thread_ts, p.ts); assert.equal(n.broadcast, true); assert.deepEqual(slack.pings(n.message), ['@' + slack.users.owner]); }
-      for (const [x, y] of [[p, a], [a, b], [b, c]]) assert.ok(y.at - x.at >= 1500 && y.at - x.at < 4000, `${y.at - x.at}`);
+      for (const [x, y] of [[p, a], [a, b], [b, c]]) assert.ok(y.at - x.at >= 1500 && y.at - x.at < 6000, `${y.at - x.at}`);
       const second = await slack.waitPosted(q => q.channel === slack.dm('second'), 3000);
       assert.deepEqual(slack.buttons(second.ts, slack.dm('second')), ['Acknowledge', 'Snooze 1 h', 'Resolve']);
       slack.click('Acknowledge', { user: 'second', channel: slack.dm('second') });
