@@ -270,7 +270,7 @@ static int quick_check(struct store *s)
     int r = 0;
     if (marked || (s->quick_check && small)) {
         int64_t ok = 0;
-        r = query_int(s, "SELECT count(*) FROM pragma_quick_check(1) WHERE quick_check = 'ok'",
+        r = query_int(s, "SELECT count(*) FROM pragma_quick_check WHERE quick_check = 'ok'",
                       &ok);
         if (r == 0 && !ok) {
             snprintf(s->error, sizeof s->error, "quick_check found damage");
@@ -602,6 +602,6 @@ void store_checkpoint(struct store *s)
 int store_check(struct store *s)
 {
     int64_t ok = 0;
-    int r = query_int(s, "SELECT count(*) FROM pragma_quick_check(1) WHERE quick_check = 'ok'", &ok);
+    int r = query_int(s, "SELECT count(*) FROM pragma_quick_check WHERE quick_check = 'ok'", &ok);
     return r < 0 ? r : ok ? 0 : -EILSEQ;
 }
