@@ -277,12 +277,13 @@ const char *const schema_steps[] = {
     // Tuning proposals. Those that were decided stay; of a kind and unit at most one is open.
     "CREATE TABLE proposal("
     "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
-    "  kind INTEGER NOT NULL, unit TEXT NOT NULL," // what it is about: a problem, a family of them, a rule
-    "  problem_id INTEGER,"                        // where it is about one
+    "  kind INTEGER NOT NULL," // enum proposal_kind
+    "  unit TEXT NOT NULL,"    // key of what it is about, and how to find that again:
+    "  scope INTEGER NOT NULL, problem_id INTEGER, alertname TEXT NOT NULL, cluster TEXT NOT NULL, family TEXT NOT NULL,"
     "  created_at INTEGER NOT NULL,"
-    "  firings INTEGER NOT NULL, noise INTEGER NOT NULL, per_week REAL NOT NULL," // as last computed
-    "  title TEXT NOT NULL,"
-    "  decision INTEGER NOT NULL DEFAULT 0," // enum proposal_decision
+    "  noise INTEGER NOT NULL," // verdicts that it rests on
+    "  title TEXT NOT NULL, body TEXT NOT NULL, text TEXT NOT NULL," // as last computed: JSON members, and for people
+    "  decision INTEGER NOT NULL DEFAULT 0,"                         // enum proposal_decision
     "  decided_at INTEGER, decided_by TEXT, note TEXT);"
     "CREATE UNIQUE INDEX proposal_open ON proposal(kind, unit) WHERE decision = 0;"
     "CREATE INDEX proposal_unit ON proposal(unit);"

@@ -5,6 +5,7 @@
 #include "common/config.h"
 
 int command_incidents(const struct config *c, int argc, char **argv);
+int command_proposals(const struct config *c, int argc, char **argv);
 int command_export(const struct config *c, int argc, char **argv);
 int command_doctor(const struct config *c, int argc, char **argv);
 int command_audit(const struct config *c, int argc, char **argv);

@@ -15,6 +15,7 @@ static const char help[] =
     "\n"
     "  webhook-channel                MCP server on stdio, started by Claude Code; listens on WEBHOOK_LISTEN\n"
     "  webhook-channel incidents      [--state undecided|open|all] [--limit 50] [--json]\n"
+    "  webhook-channel proposals      [--days 30] [--json]   which alert rules to change\n"
     "  webhook-channel export         [--days N]    every incident as one JSON object a line\n"
     "  webhook-channel audit          [--days 7] [--incident ID] [--json]   who did what when\n"
     "  webhook-channel standby        keeps the port open and the watch up while no session runs\n"
@@ -41,6 +42,7 @@ static const struct {
     int (*run)(const struct config *c, int argc, char **argv);
 } commands[] = {
     {"incidents", command_incidents},
+    {"proposals", command_proposals},
     {"export", command_export},
     {"standby", command_standby},
     {"console", command_console},

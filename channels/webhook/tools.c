@@ -8,6 +8,7 @@
 #include "channels/webhook/incident_json.h"
 #include "channels/webhook/listing.h"
 #include "channels/webhook/pager.h"
+#include "channels/webhook/tools_tuning.h"
 #include "channels/webhook/trail.h"
 #include "common/clock.h"
 #include "common/counters.h"
@@ -347,5 +348,17 @@ const struct mcp_tool webhook_tool_table[] = {
      PARAMS(list_incidents_params),
      .flags = MCP_READ_ONLY | MCP_IDEMPOTENT,
      .call = list_incidents},
+    {.name = "tuning_proposals",
+     .title = "Better alert rules",
+     .description = "Which alert rules to change so that their noise stays away, computed from the verdicts: evidence, what would have been "
+                    "kept and lost, the change ready to apply. Also those accepted, and whether those applied helped.",
+     PARAMS(tuning_proposals_params),
+     .call = tool_tuning_proposals},
+    {.name = "decide_proposal",
+     .title = "Record a decision",
+     .description = "Records what the owner said to a proposal. Never decide for them. A rejected one stays away until its evidence doubles.",
+     PARAMS(decide_proposal_params),
+     .flags = MCP_IDEMPOTENT,
+     .call = tool_decide_proposal},
 };
 const size_t webhook_tool_count = ARRAY_LEN(webhook_tool_table);
