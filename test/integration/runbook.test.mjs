@@ -232,7 +232,7 @@ describe('settings.json', () => {
   test('few sub-agents at once', () => assert.ok(Number(s.env.CLAUDE_CODE_MAX_CONCURRENT_SUBAGENTS) <= 4));
 
   const hook = name => s.hooks[name][0].hooks[0];
-  const bin = body => { const dir = fs.mkdtempSync('/tmp/runbook-'); if (body) { fs.mkdirSync(dir + '/build'); fs.writeFileSync(dir + '/build/webhook-channel', '#!/bin/sh\n' + body + '\n', { mode: 0o755 }); } return dir; };
+  const bin = body => { const dir = fs.mkdtempSync(`${process.env.TMPDIR ?? '/tmp'}/runbook-`); if (body) { fs.mkdirSync(dir + '/build'); fs.writeFileSync(dir + '/build/webhook-channel', '#!/bin/sh\n' + body + '\n', { mode: 0o755 }); } return dir; };
   const runHook = (name, dir, input = '{"tool_name":"Bash","tool_input":{"command":"ls"}}') => spawnSync('/bin/sh', ['-c', hook(name).command], { input, encoding: 'utf8', env: { PATH: process.env.PATH, CLAUDE_PROJECT_DIR: dir } });
   const ANSWER = '{"hookSpecificOutput":{"hookEventName":"PreToolUse","permissionDecision":"allow"}}';
   test('the guard sees every call of every tool', () => {

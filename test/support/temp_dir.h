@@ -15,7 +15,8 @@
 
 static inline void temp_dir_make(char out[TEMP_DIR_SIZE])
 {
-    snprintf(out, TEMP_DIR_SIZE, "/tmp/sre-unit-XXXXXX");
+    const char *base = getenv("TMPDIR");
+    snprintf(out, TEMP_DIR_SIZE, "%s/sre-unit-XXXXXX", base && base[0] ? base : "/tmp");
     assert_non_null(mkdtemp(out));
 }
 
