@@ -324,6 +324,8 @@ static int group_line(struct lines *l, const struct event_source *from, struct s
 
 #define MIN_SHARED 3  // incidents
 #define MAX_CAUSES 3
+#define MAX_TOTALS 8
+#define MIN_TOTALS 10 // incidents: fewer are read faster one by one
 
 struct cause {
     char name[128], cluster[128];
@@ -457,6 +459,46 @@ int event_of_noise(struct event *e, const struct event_source *from)
     return e->values.error ? -ENOMEM : r < 0 ? r : 0;
 }
 
+// "by cluster: data-1 600, data-0 590 and 3 more": the whole at a glance, however many groups there are.
+static int totals_line(struct lines *l, const struct event_source *from, const char *by, const char *sql)
+{
+    struct buf b = BUF_INIT(1024);
+    struct stmt *q = store_sql(from->store, sql);
+    int shown = 0, left_out = 0, r;
+    buf_addf(&b, "by %s:", by);
+    while ((r = stmt_step(q)) > 0) {
+        if (shown == MAX_TOTALS) {
+            left_out++;
+            continue;
+        }
+        buf_adds(&b, shown++ ? ", " : " ");
+        text_clean(&b, str_of(col_text(q, 0)[0] ? col_text(q, 0) : "(none)"), 60, TEXT_ONE_LINE);
+        buf_addf(&b, " %lld", (long long)col_int(q, 1));
+    }
+    if (left_out)
+        buf_addf(&b, " and %d more", left_out);
+    if (r == 0 && shown)
+        line(l, buf_str(&b));
+    buf_done(&b);
+    return r;
+}
+
+static int totals(struct lines *l, const struct event_source *from)
+{
+    int r = totals_line(l, from, "severity",
+                        "SELECT CASE severity WHEN 4 THEN 'critical' WHEN 3 THEN 'error' WHEN 2 THEN 'warning' WHEN 1 THEN 'info' ELSE 'unknown' END,"
+                        " count(*) FROM incident WHERE due_at = -1 GROUP BY severity ORDER BY severity DESC");
+    if (r == 0)
+        r = totals_line(l, from, "cluster",
+                        "SELECT p.cluster, count(*) AS n FROM incident i JOIN problem p ON p.id = i.problem_id WHERE i.due_at = -1"
+                        " GROUP BY p.cluster ORDER BY n DESC, p.cluster");
+    if (r == 0)
+        r = totals_line(l, from, "alert",
+                        "SELECT p.alertname, count(*) AS n FROM incident i JOIN problem p ON p.id = i.problem_id WHERE i.due_at = -1"
+                        " GROUP BY p.alertname ORDER BY n DESC, p.alertname");
+    return r;
+}
+
 // Incidents whose end the session is to hear of, and had no event of its own.
 static int resolved_line(struct lines *l, const struct event_source *from)
 {
@@ -497,7 +539,9 @@ int event_of_digest(struct event *e, const struct event_source *from, const char
         line(&l, buf_str(&b));
     buf_done(&b);
     int64_t named = 0, folded = 0;
-    r = causes(&l, from, &named);
+    r = n >= MIN_TOTALS ? totals(&l, from) : 0;
+    if (r == 0)
+        r = causes(&l, from, &named);
     if (r == 0)
         r = digest_groups(&l, from, n, named);
     if (r == 0)

@@ -383,6 +383,7 @@ test('a storm stays within the budget, and critical incidents of prod keep their
   await c.event(e => e.meta.kind === 'digest', 6000);
   await c.post(notification(critical));
   await c.event(e => e.meta.severity === 'critical' && e.meta.kind === 'alert', 3000);
+  assert.match(c.events.find(e => e.meta.kind === 'digest').content, /by severity: warning 280\nby cluster: data-eu 280\nby alert: HighErrorRate 280\n/);
   const own = c.events.filter(e => e.meta.kind === 'alert');
   assert.equal(own.length, 21);
   assert.equal(c.events.filter(e => e.meta.kind === 'digest').length, 1);
