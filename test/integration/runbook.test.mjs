@@ -2,9 +2,11 @@
 import { test, describe } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { parse } from 'yaml';
-import { files, read, words, overlap, fences, fill, placeholders, known, frontMatter } from '../support/runbook/playbooks.mjs';
+import { files, read, words, overlap, fill, placeholders, known, frontMatter } from '../support/runbook/playbooks.mjs';
 
 const root = new URL('../../', import.meta.url);
 const text = name => fs.readFileSync(new URL(name, root), 'utf8');
@@ -91,7 +93,6 @@ describe('playbooks', () => {
         assert.equal(f.lang, 'sh');
         assert.equal(f.code.split('\n').length, 1, 'one command a block');
         assert.doesNotThrow(() => mustOnlyRead(f.code), f.code);
-        mustOnlyRead(f.code);
       }
     });
     test('a verdict table with the words of the verdict block', () => {
@@ -232,7 +233,7 @@ describe('settings.json', () => {
   test('few sub-agents at once', () => assert.ok(Number(s.env.CLAUDE_CODE_MAX_CONCURRENT_SUBAGENTS) <= 4));
 
   const hook = name => s.hooks[name][0].hooks[0];
-  const bin = body => { const dir = fs.mkdtempSync(`${process.env.TMPDIR ?? '/tmp'}/runbook-`); if (body) { fs.mkdirSync(dir + '/build'); fs.writeFileSync(dir + '/build/webhook-channel', '#!/bin/sh\n' + body + '\n', { mode: 0o755 }); } return dir; };
+  const bin = body => { const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'runbook-')); if (body) { fs.mkdirSync(dir + '/build'); fs.writeFileSync(dir + '/build/webhook-channel', '#!/bin/sh\n' + body + '\n', { mode: 0o755 }); } return dir; };
   const runHook = (name, dir, input = '{"tool_name":"Bash","tool_input":{"command":"ls"}}') => spawnSync('/bin/sh', ['-c', hook(name).command], { input, encoding: 'utf8', env: { PATH: process.env.PATH, CLAUDE_PROJECT_DIR: dir } });
   const ANSWER = '{"hookSpecificOutput":{"hookEventName":"PreToolUse","permissionDecision":"allow"}}';
   test('the guard sees every call of every tool', () => {

@@ -41,7 +41,7 @@ export default async function (t) {
   await t.rules([
     { when: '<channel source="webhook"[^>]*alertname="KubePodCrashLooping"', tools: MAIN, once: true, blocks: [agent('investigator', 'Look now'), agent('operator', 'Act now')] },
     { when: 'Look now', tools: SUB, once: true, blocks: [bash(`${dev} delete pod looked-7d9c5b6f4-x2x9k`)] },
-    { when: 'only looks', tools: SUB, once: true, blocks: [bash('touch /tmp/asked-for-by-an-investigator')] },
+    { when: 'only looks', tools: SUB, once: true, blocks: [bash(`touch ${tmp}/asked`)] },
     { when: 'nobody is asked', tools: SUB, once: true, blocks: [{ type: 'text', text: 'LOOKED' }] },
     { when: 'Act now', tools: SUB, once: true, blocks: [bash(tries[0][1])] },
     ...tries.slice(1).map(([, c]) => ({ when: '\\[\\[tool_result', tools: SUB, once: true, blocks: [bash(c)] })),
@@ -84,7 +84,7 @@ export default async function (t) {
   const refused = t.turns.filter(x => x.agent && /PreToolUse[^\n]*(denied|blocked)|\[\[tool_result error\]\]/.test(x.last)).length;
   t.ok(refused >= tries.filter(([w]) => w === 'refused' || w === 'Deny').length + 2, 'each refusal was told to the agent');
   t.ok(t.turns.some(x => x.agent && /only looks/.test(x.last)) && !commands().some(c => c.includes('looked-')), 'an investigator does not act');
-  t.ok(t.turns.some(x => x.agent && /nobody is asked/.test(x.last)) && !fs.existsSync('/tmp/asked-for-by-an-investigator'), 'and asks nobody');
+  t.ok(t.turns.some(x => x.agent && /nobody is asked/.test(x.last)) && !fs.existsSync(path.join(tmp, 'asked')), 'and asks nobody');
   if (slack) { t.ok(slack.violations.length === 0, 'Slack has nothing to complain of ' + JSON.stringify(slack.violations).slice(0, 300)); await slack.stop(); }
   fs.rmSync(tmp, { recursive: true, force: true });
 }
