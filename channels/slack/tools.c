@@ -544,12 +544,12 @@ static const struct mcp_param reply_params[] = {
 static const struct mcp_param escalate_params[] = {
     {"title", "One line: what is wrong and where.", MCP_STRING, true, 1, 300, NULL, 0},
     {"body", "Markdown: what is known, since when, the evidence, what was tried.", MCP_STRING, true,
-     1, 8000, NULL, 0},
+     1, 16000, NULL, 0},
     {"severity", "How bad it is now.", MCP_STRING, true, 0, 0, severities, 0},
     {"incident_id", "The incident it is about: when that resolves, the timer stops by itself.",
      MCP_INTEGER, false, 1, 9007199254740991.0, NULL, 0},
     {"recommended_action", "What you would do, as the exact command or step.", MCP_STRING, false, 1,
-     2000, NULL, 0},
+     4000, NULL, 0},
 };
 static const struct mcp_param list_params[] = {
     {"state", "Left out: all but resolved.", MCP_STRING, false, 0, 0, states, 0},

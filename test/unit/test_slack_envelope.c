@@ -96,8 +96,7 @@ static void test_ts(void **state)
     assert_true(slack_ts_us("1503435956.000247") == 1503435956000247);
     assert_true(slack_ts_us("1503435956") == 1503435956000000);
     assert_true(slack_ts_us("1.5") == 1500000);
-    static const char *const bad[] = {"",     "x",    "-1.0", "1.0000001",
-                                      "1.0x", " 1.0", "1e5", ".5"};
+    static const char *const bad[] = {"", "x", "-1.0", "1.0000001", "1.0x", " 1.0", "1e5", ".5"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_true(slack_ts_us(bad[i]) == 0);
 }

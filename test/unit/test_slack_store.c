@@ -209,12 +209,15 @@ static void test_clock_jumps(void **state)
 static void test_incident(void **state)
 {
     struct store *s = *state;
-    assert_int_equal(stmt_run(store_sql(s, "INSERT INTO problem(id, alertname, cluster, namespace, service) VALUES(1, 'a', 'c', 'n', 's')")),
+    assert_int_equal(stmt_run(store_sql(s, "INSERT INTO problem(id, alertname, cluster, namespace, "
+                                           "service) VALUES(1, 'a', 'c', 'n', 's')")),
                      0);
-    assert_int_equal(stmt_run(store_sql(s, "INSERT INTO incident(id, problem_id, environment, "
-                                           "source, severity, opened_at, last_seen_at, asked_at, since_at, since_boot) "
-                                           "VALUES(5, 1, 1, 'x', 4, 0, 0, 0, 0, 0)")),
-                     0);
+    assert_int_equal(
+        stmt_run(store_sql(
+            s, "INSERT INTO incident(id, problem_id, environment, "
+               "source, severity, opened_at, last_seen_at, asked_at, since_at, since_boot) "
+               "VALUES(5, 1, 1, 'x', 4, 0, 0, 0, 0, 0)")),
+        0);
     int64_t id;
     struct escalation_new n = {
         .title = "t", .body = "b", .severity = "error", .action = "", .incident_id = 5};
