@@ -62,7 +62,7 @@ const char *const schema_steps[] = {
     "CREATE INDEX incident_unpaged ON incident(since_at) WHERE paged_at IS NULL AND state < 3;"
     "CREATE INDEX incident_tell ON incident(id) WHERE tell_resolved = 1;"
     "CREATE INDEX incident_undecided ON incident(id) WHERE state < 3 OR verdict = 5;"
-    "CREATE INDEX incident_opened ON incident(opened_at, kind, verdict);"
+    "CREATE INDEX incident_opened ON incident(opened_at, kind, verdict, problem_id);"
 
     "CREATE TABLE alert("
     "  id INTEGER PRIMARY KEY,"
@@ -202,7 +202,7 @@ const char *const schema_steps[] = {
     "  THEN rtrim(service, replace(replace(replace(replace(replace(service, '-', ''), '_', ''), '.', ''), '/', ''), ':', ''))"
     "  ELSE rtrim(service, '0123456789') END) VIRTUAL;"
     "CREATE INDEX problem_family ON problem(alertname, family);"
-    "CREATE INDEX problem_service ON problem(service);"
+    "CREATE INDEX problem_service ON problem(service, alertname);"
     "CREATE INDEX problem_namespace ON problem(namespace);"
     "CREATE INDEX problem_cluster ON problem(cluster);"
 

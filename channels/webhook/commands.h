@@ -4,6 +4,8 @@
 
 #include "common/config.h"
 
+int command_briefing(const struct config *c, int argc, char **argv);
+int command_history(const struct config *c, int argc, char **argv);
 int command_incidents(const struct config *c, int argc, char **argv);
 int command_proposals(const struct config *c, int argc, char **argv);
 int command_export(const struct config *c, int argc, char **argv);

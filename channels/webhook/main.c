@@ -14,6 +14,8 @@ static const char help[] =
     "webhook-channel: Alertmanager, SigNoz and Grafana webhooks for a Claude Code session\n"
     "\n"
     "  webhook-channel                MCP server on stdio, started by Claude Code; listens on WEBHOOK_LISTEN\n"
+    "  webhook-channel briefing       [--days 7] [--json]\n"
+    "  webhook-channel history        [--alertname A] [--service S] [--cluster C] [--namespace N] [--days 30] [--limit 20] [--json]\n"
     "  webhook-channel incidents      [--state undecided|open|all] [--limit 50] [--json]\n"
     "  webhook-channel proposals      [--days 30] [--json]   which alert rules to change\n"
     "  webhook-channel export         [--days N]    every incident as one JSON object a line\n"
@@ -41,6 +43,8 @@ static const struct {
     const char *name;
     int (*run)(const struct config *c, int argc, char **argv);
 } commands[] = {
+    {"briefing", command_briefing},
+    {"history", command_history},
     {"incidents", command_incidents},
     {"proposals", command_proposals},
     {"export", command_export},

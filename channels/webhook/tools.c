@@ -9,6 +9,7 @@
 #include "channels/webhook/listing.h"
 #include "channels/webhook/pager.h"
 #include "channels/webhook/tools_tuning.h"
+#include "channels/webhook/tools_memory.h"
 #include "channels/webhook/trail.h"
 #include "common/clock.h"
 #include "common/counters.h"
@@ -55,7 +56,7 @@ static void take_done(struct commit_job *job, int error)
     free(t);
 }
 
-static void take(struct webhook_tools *t, int64_t id, const char *tool)
+void tools_take(struct webhook_tools *t, int64_t id, const char *tool)
 {
     struct take_job *job = calloc(1, sizeof *job);
     if (!job)
@@ -64,7 +65,7 @@ static void take(struct webhook_tools *t, int64_t id, const char *tool)
     group_commit_submit(t->commit, &job->job, TOOL_PATIENCE_MS);
 }
 
-static void fail_call(struct mcp_call *call, const struct webhook_tools *t, int error)
+void tools_fail(struct mcp_call *call, const struct webhook_tools *t, int error)
 {
     mcp_call_error(call, "the store cannot be read: %s", error == -ENOMEM ? "out of memory" : store_error(t->store));
 }
@@ -86,10 +87,10 @@ static void get_incident(struct mcp_call *call, const cJSON *args, void *data)
     if (r == -ENOENT) {
         mcp_call_error(call, "incident_id: there is no incident %lld", (long long)id);
     } else if (r < 0) {
-        fail_call(call, t, r);
+        tools_fail(call, t, r);
     } else {
         mcp_call_finish(call, buf_str(&text), buf_str(&json));
-        take(t, id, "get_incident");
+        tools_take(t, id, "get_incident");
     }
     incident_view_done(&v);
     buf_done(&json);
@@ -171,7 +172,7 @@ static void list_incidents(struct mcp_call *call, const cJSON *args, void *data)
     }
     int r = list_all(t, &l, &json, &text);
     if (r < 0)
-        fail_call(call, t, r);
+        tools_fail(call, t, r);
     else
         mcp_call_finish(call, buf_str(&text), buf_str(&json));
     buf_done(&json);
@@ -360,5 +361,19 @@ const struct mcp_tool webhook_tool_table[] = {
      PARAMS(decide_proposal_params),
      .flags = MCP_IDEMPOTENT,
      .call = tool_decide_proposal},
+    {.name = "check_history",
+     .title = "What the memory knows",
+     .description = "Has this fired before, how often, with which verdicts, what was done, and where else? By incident_id (marks it as "
+                    "taken) or by names.",
+     PARAMS(check_history_params),
+     .flags = MCP_READ_ONLY | MCP_IDEMPOTENT | MCP_ALWAYS_LOAD,
+     .call = tool_check_history},
+    {.name = "briefing",
+     .title = "Briefing",
+     .description = "The last days in numbers: noise that comes again, what was real, escalations that nobody acknowledged, what waits "
+                    "for a verdict, how fast it went.",
+     PARAMS(briefing_params),
+     .flags = MCP_READ_ONLY | MCP_IDEMPOTENT,
+     .call = tool_briefing},
 };
 const size_t webhook_tool_count = ARRAY_LEN(webhook_tool_table);
