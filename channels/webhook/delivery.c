@@ -195,10 +195,10 @@ static bool was_sent_unrecorded(const struct delivery *d, int64_t id)
 // The client reads too slowly: what was recorded but not written is due again.
 static void take_back(struct delivery *d, const struct outgoing *o)
 {
-    struct stmt *q = store_sql(d->store, "UPDATE incident SET due_at = 0, delivery = max(delivery - 1, 0), deliveries = deliveries - 1,"
-                                         " tell_resolved = max(tell_resolved, ?2) WHERE id = ?1");
+    struct stmt *q = o->resolved ? store_sql(d->store, "UPDATE incident SET tell_resolved = 1, deliveries = deliveries - 1 WHERE id = ?1")
+                                 : store_sql(d->store, "UPDATE incident SET due_at = 0, deliveries = deliveries - 1,"
+                                                       " delivery = max(delivery - (state <> 2), 0) WHERE id = ?1"); // a reminder is none
     bind_int(q, 1, o->id);
-    bind_int(q, 2, o->resolved);
     if (stmt_run(q) < 0)
         log_warn("an event could not be taken back", "incident", log_int(o->id), "why", store_error(d->store));
 }
@@ -235,19 +235,21 @@ static int mark_digest(struct delivery *d, int64_t now, int64_t asked_before)
     return stmt_run(q);
 }
 
-static int record_digest(struct delivery *d, int64_t now, bool session_start)
+static int record_digest(struct delivery *d, int64_t now, int64_t wall, bool session_start)
 {
     struct stmt *q = store_sql(d->store, "INSERT INTO trail(at, incident_id, actor, action, detail)"
                                          " SELECT ?1, id, 'channel', 'pushed', 'in a digest' FROM incident WHERE due_at < 0");
-    bind_int(q, 1, clock_wall_ms());
+    bind_int(q, 1, wall);
     int r = stmt_run(q);
     if (r < 0)
         return r;
     q = store_sql(d->store, "UPDATE incident SET deliveries = deliveries + 1, state = CASE WHEN state = 2 AND NOT ?1 THEN 2 ELSE 1 END,"
-                                         " delivery = CASE WHEN ?1 THEN 1 ELSE delivery + 1 END, pushed_at = ?2,"
-                                         " due_at = CASE WHEN delivery + 1 >= 3 AND NOT ?1 THEN NULL ELSE ?3 END WHERE due_at < 0");
+                                         " delivery = CASE WHEN ?1 THEN 1 ELSE delivery + (state <> 2) END, pushed_at = ?2,"
+                                         // Neither a test nor a reminder comes twice.
+                                         " due_at = CASE WHEN kind = 1 OR ((delivery + 1 >= 3 OR state = 2) AND NOT ?1) THEN NULL ELSE ?3 END"
+                                         " WHERE due_at < 0");
     bind_int(q, 1, session_start);
-    bind_int(q, 2, clock_wall_ms());
+    bind_int(q, 2, wall);
     if (d->config->take_s > 0)
         bind_int(q, 3, now + d->config->take_s * 1000);
     return stmt_run(q);
@@ -262,21 +264,36 @@ static bool resolutions_wait(struct delivery *d)
 }
 
 // Resolutions that the budget held back are in the digest, too.
-static int record_resolutions(struct delivery *d)
+static int record_resolutions(struct delivery *d, int64_t wall)
 {
     struct stmt *q = store_sql(d->store, "INSERT INTO trail(at, incident_id, actor, action, detail)"
                                          " SELECT ?1, id, 'channel', 'pushed', 'resolved, in a digest' FROM incident WHERE tell_resolved = 1");
-    bind_int(q, 1, clock_wall_ms());
+    bind_int(q, 1, wall);
     int r = stmt_run(q);
     if (r < 0)
         return r;
     return stmt_run(store_sql(d->store, "UPDATE incident SET tell_resolved = 0, deliveries = deliveries + 1 WHERE tell_resolved = 1"));
 }
 
+// As for one event: what the digest of this time took along is due again, and nothing else.
+static void take_back_digest(struct delivery *d, int64_t wall)
+{
+    struct stmt *q = store_sql(d->store, "UPDATE incident SET due_at = 0, deliveries = deliveries - 1, delivery = max(delivery - (state <> 2), 0)"
+                                         " WHERE id IN (SELECT incident_id FROM trail WHERE at = ? AND detail = 'in a digest')");
+    bind_int(q, 1, wall);
+    int r = stmt_run(q);
+    q = store_sql(d->store, "UPDATE incident SET tell_resolved = 1, deliveries = deliveries - 1"
+                            " WHERE id IN (SELECT incident_id FROM trail WHERE at = ? AND detail = 'resolved, in a digest')");
+    bind_int(q, 1, wall);
+    if (r < 0 || stmt_run(q) < 0)
+        log_warn("a digest could not be taken back", "why", store_error(d->store));
+}
+
 // Folds what waits into one event. 0, or an error (then nothing happened).
 static int push_digest(struct delivery *d, int64_t now, int64_t asked_before)
 {
     struct event event;
+    int64_t wall = clock_wall_ms();
     event_init(&event, d->config);
     struct event_source from = source_of(d);
     int r = store_begin(d->store);
@@ -290,9 +307,9 @@ static int push_digest(struct delivery *d, int64_t now, int64_t asked_before)
     if (r == 0 && any && asked_before)
         r = pager_agent_back(d->store, clock_wall_ms());
     if (r == 0 && any)
-        r = record_digest(d, now, asked_before != 0);
+        r = record_digest(d, now, wall, asked_before != 0);
     if (r == 0 && any)
-        r = record_resolutions(d);
+        r = record_resolutions(d, wall);
     if (r == 0 && (any || asked_before)) // what was folded before the session is told only with what waits for it
         r = noise_told(d->store, any ? INT64_MAX : asked_before);
     if (r == 0)
@@ -300,14 +317,16 @@ static int push_digest(struct delivery *d, int64_t now, int64_t asked_before)
     else
         store_rollback(d->store);
     if (r == 0 && any) {
-        budget_spend(&d->budget, now, false, true, (int64_t)event_bytes(&event));
         r = channel_event(d->mcp, buf_str(&event.content), event.meta, event.n_meta);
-        if (r >= 0)
+        if (r >= 0) {
+            budget_spend(&d->budget, now, false, true, (int64_t)event_bytes(&event));
             count_event("digest", r);
-        if (r >= 0)
-            r = 0;
-        else if (stmt_run(store_sql(d->store, "UPDATE incident SET due_at = 0 WHERE state = 1")) < 0)
-            log_warn("a digest could not be taken back", "why", store_error(d->store));
+        }
+        if (r < 0) {
+            take_back_digest(d, wall);
+            d->held_back_until = now + STORM_TICK_MS;
+        }
+        r = r < 0 ? -EBUSY : 0; // tried again like what is locked
     }
     event_done(&event);
     return r;

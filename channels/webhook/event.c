@@ -297,7 +297,8 @@ static int group_line(struct lines *l, const struct event_source *from, struct s
     if (n > 1)
         buf_addf(&b, ": %lld incidents", (long long)n);
     struct stmt *q = store_sql(from->store, "SELECT i.id, p.service, p.namespace, i.status FROM incident i JOIN problem p ON p.id = i.problem_id"
-                                            " WHERE i.due_at = -1 AND p.alertname = ? AND p.cluster = ? AND i.severity = ? ORDER BY i.id LIMIT 6");
+                                            " WHERE i.due_at = -1 AND p.alertname = ?1 AND p.cluster = ?2 AND i.severity = ?3 ORDER BY i.id"
+                                            " LIMIT CASE WHEN ?3 = 4 THEN 40 ELSE 6 END");
     bind_text(q, 1, col_text(group, 0));
     bind_text(q, 2, col_text(group, 1));
     bind_int(q, 3, col_int(group, 2));
@@ -367,6 +368,31 @@ static int explain(const struct event_source *from, const struct cause *c)
     return stmt_run(q);
 }
 
+static bool names_id(const struct buf *b, int64_t id)
+{
+    char mark[24];
+    size_t n = (size_t)snprintf(mark, sizeof mark, "#%lld", (long long)id);
+    for (const char *p = buf_cstr(b); (p = strstr(p, mark)); p += n)
+        if (p[n] < '0' || p[n] > '9')
+            return true;
+    return false;
+}
+
+// A common cause is no reason to leave out which critical ones of production there are.
+static int name_critical(const struct event_source *from, struct buf *b)
+{
+    struct stmt *q = store_sql(from->store, "SELECT i.id, p.alertname FROM incident i JOIN problem p ON p.id = i.problem_id"
+                                            " WHERE i.due_at = -2 AND i.environment = 1 AND i.severity = 4 ORDER BY i.id LIMIT 40");
+    int r, shown = 0;
+    while ((r = stmt_step(q)) > 0) {
+        if (names_id(b, col_int(q, 0)))
+            continue;
+        buf_addf(b, "%s#%lld ", shown++ ? ", " : "; also critical: ", (long long)col_int(q, 0));
+        text_clean(b, str_of(col_text(q, 1)), 60, TEXT_ONE_LINE);
+    }
+    return r;
+}
+
 static int cause_line(struct lines *l, const struct event_source *from, const struct cause *c)
 {
     struct buf b = BUF_INIT(4096);
@@ -386,6 +412,8 @@ static int cause_line(struct lines *l, const struct event_source *from, const st
     }
     if (c->rules > shown)
         buf_addf(&b, " and %lld more rules", (long long)(c->rules - shown));
+    if (r == 0)
+        r = name_critical(from, &b);
     line(l, buf_str(&b));
     buf_done(&b);
     return r;
