@@ -242,6 +242,36 @@ static size_t take_wide(struct clean *c, const char *p, size_t n)
     return len;
 }
 
+size_t text_frame_at(struct str s)
+{
+    static const char *const names[] = {"channel", "system-reminder"};
+    for (size_t i = 0; i < s.n; i++) {
+        const char *open = memchr(s.p + i, '<', s.n - i);
+        if (!open)
+            break;
+        i = (size_t)(open - s.p);
+        size_t at = i + 1 + (i + 1 < s.n && s.p[i + 1] == '/');
+        for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+            size_t n = strlen(names[k]);
+            if (s.n - at >= n && text_equal_nocase((struct str){s.p + at, n}, names[k]))
+                return i;
+        }
+    }
+    return s.n;
+}
+
+// Afterwards, since what is dropped may have been what kept the tag apart.
+static void break_frames(struct buf *out, size_t from)
+{
+    while (from < out->len) {
+        struct str rest = {out->data + from, out->len - from};
+        size_t at = text_frame_at(rest);
+        if (at < rest.n)
+            out->data[from + at] = '[';
+        from += at + 1;
+    }
+}
+
 int text_clean(struct buf *out, struct str s, size_t max, unsigned flags)
 {
     struct clean c = {.out = out, .start = out->len, .max = max, .one_line = flags & TEXT_ONE_LINE};
@@ -262,6 +292,7 @@ int text_clean(struct buf *out, struct str s, size_t max, unsigned flags)
         }
         i += step;
     }
+    break_frames(out, c.start);
     return out->error;
 }
 

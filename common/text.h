@@ -16,6 +16,10 @@ size_t utf8_prefix(struct str s, size_t max);
 // Length of the leading run of printable ASCII (0x20 to 0x7e), found eight bytes at a time.
 size_t text_plain_len(struct str s);
 
+// Where text begins to pose as what frames it in the model's context: a tag <channel ...> or
+// <system-reminder>, in any case, opening or closing. s.n if nowhere.
+size_t text_frame_at(struct str s);
+
 enum text_flags {
     TEXT_ONE_LINE =
         1, // newlines and tabs become one space; otherwise \n and \t stay, a \r becomes \n
@@ -23,7 +27,8 @@ enum text_flags {
 
 // Appends s to out as clean text: invalid UTF-8 becomes U+FFFD, control characters (C0, DEL, C1),
 // ANSI escape sequences, bidirectional controls, zero-width and other invisible characters, tags
-// and variation selectors beyond what emoji need, and noncharacters are dropped. At most max bytes
+// and variation selectors beyond what emoji need, and noncharacters are dropped. The '<' of what
+// text_frame_at finds becomes '['. At most max bytes
 // of s survive, cut on a character boundary; then "... (N bytes left out)" follows, outside the
 // cap. Returns 0 or buf's error.
 int text_clean(struct buf *out, struct str s, size_t max, unsigned flags);

@@ -120,7 +120,7 @@ void alert_done(struct alert *a)
 static struct str safe(struct alert *a, struct str s, size_t cap, unsigned flags)
 {
     size_t sent = s.n;
-    if (text_plain_len(s) != s.n || s.n > LOOK_MAX) {
+    if (text_plain_len(s) != s.n || s.n > LOOK_MAX || text_frame_at(s) < s.n) {
         buf_clear(&a->clean);
         text_clean(&a->clean, s, LOOK_MAX, flags);
         s = buf_str(&a->clean);
