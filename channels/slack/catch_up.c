@@ -19,6 +19,12 @@ enum {
     MAX_RETRIES = 8,
 };
 
+// A run reads everybody's history and threads, or looks at one user's and at one thread.
+struct scope {
+    char user[24]; // "": everybody
+    char thread[32];
+};
+
 struct catch_up {
     struct store *store;
     struct slack_api *api;
@@ -26,12 +32,13 @@ struct catch_up {
     struct catch_up_handler handler;
     uv_timer_t timer;
     bool running, again, complete;
-    bool complained;               // that history cannot be read
-    char only[24], again_only[24]; // one user, or "" for everybody
+    bool complained;          // that history cannot be read
+    struct scope scope, next; // of this run, and of the one after it when `again`
     unsigned retries;
     size_t user, thread, n_threads; // where it is
     struct person person;
     char newest[32];
+    char looked[ACCESS_MAX_USERS][32]; // how far the quick looks have come since the last full run
     char threads[MAX_THREADS][32];
     char cursor[256];
     unsigned pages;
@@ -40,6 +47,12 @@ struct catch_up {
 
 static void next_user(struct catch_up *c);
 static void ask(struct catch_up *c);
+static void begin(struct catch_up *c, const struct scope *scope);
+
+static bool is_look(const struct catch_up *c)
+{
+    return c->scope.user[0] != '\0';
+}
 
 static void drop_pages(struct catch_up *c)
 {
@@ -57,7 +70,7 @@ static void end(struct catch_up *c)
     c->running = false;
     c->handler.on_end(c->complete, c->handler.data);
     if (c->again)
-        catch_up_start(c, c->again_only);
+        begin(c, &c->next);
 }
 
 static void on_timer(uv_timer_t *t)
@@ -91,10 +104,13 @@ static void add_thread(struct catch_up *c, const char *ts)
         snprintf(c->threads[c->n_threads++], sizeof c->threads[0], "%s", ts);
 }
 
-// What was said since then may be new.
+// What was said since then may be new. Replies are not counted by the looks, so they start earlier.
 static int64_t oldest_us(const struct catch_up *c)
 {
-    return slack_ts_us(c->person.synced_ts) - (int64_t)OVERLAP_S * 1000000;
+    int64_t us = slack_ts_us(c->person.synced_ts), looked = slack_ts_us(c->looked[c->user]);
+    if (is_look(c) && !c->thread && looked > us)
+        us = looked;
+    return us - (int64_t)OVERLAP_S * 1000000;
 }
 
 // A message tells what reactions it has, not when they came.
@@ -174,14 +190,18 @@ static void next_place(struct catch_up *c)
         end(c);
         return;
     }
-    if (c->thread == 0)
+    if (c->thread == 0 && !is_look(c))
         load_threads(c);
+    else if (c->thread == 0 && c->scope.thread[0])
+        add_thread(c, c->scope.thread);
     if (c->thread < c->n_threads) {
         c->thread++;
         ask(c);
         return;
     }
-    if (person_set_synced(c->store, c->person.user, c->newest) < 0)
+    if (is_look(c))
+        memcpy(c->looked[c->user], c->newest, sizeof c->newest);
+    else if (person_set_synced(c->store, c->person.user, c->newest) < 0)
         log_debug("slack: how far it was read could not be noted");
     c->user++;
     next_user(c);
@@ -226,7 +246,7 @@ static void ask(struct catch_up *c)
     struct buf form = BUF_INIT(8192);
     char oldest[32], limit[16];
     int64_t us = oldest_us(c), threads = (clock_wall_ms() - THREAD_MS) * 1000;
-    if (!c->thread && threads < us)
+    if (!c->thread && !is_look(c) && threads < us)
         us = threads;
     snprintf(oldest, sizeof oldest, "%lld.%06lld", (long long)(us / 1000000),
              (long long)(us % 1000000));
@@ -250,14 +270,15 @@ static void next_user(struct catch_up *c)
 {
     for (; c->user < c->access->n_users; c->user++) {
         const char *user = c->access->users[c->user];
-        if (c->only[0] && strcmp(c->only, user) != 0)
+        if (is_look(c) && strcmp(c->scope.user, user) != 0)
             continue;
         if (person_read(c->store, user, &c->person) < 0 || !c->person.channel[0])
             continue;
         if (!c->person.synced_ts[0])
             snprintf(c->person.synced_ts, sizeof c->person.synced_ts, "%lld.000000",
                      (long long)((clock_wall_ms() - FIRST_LOOK_MS) / 1000));
-        memcpy(c->newest, c->person.synced_ts, sizeof c->newest);
+        bool further = is_look(c) && compare_ts(c->looked[c->user], c->person.synced_ts) > 0;
+        memcpy(c->newest, further ? c->looked[c->user] : c->person.synced_ts, sizeof c->newest);
         c->thread = c->n_threads = 0;
         ask(c);
         return;
@@ -265,21 +286,44 @@ static void next_user(struct catch_up *c)
     end(c);
 }
 
-void catch_up_start(struct catch_up *c, const char *only_user)
+static void begin(struct catch_up *c, const struct scope *scope)
 {
-    const char *only = only_user ? only_user : "";
-    if (c->running) {
-        bool same = !c->again || strcmp(c->again_only, only) == 0;
-        snprintf(c->again_only, sizeof c->again_only, "%s", same ? only : "");
-        c->again = true;
-        return;
-    }
-    snprintf(c->only, sizeof c->only, "%s", only);
+    c->scope = *scope;
     c->running = c->complete = true;
     c->again = false;
     c->user = 0;
     c->retries = 0;
     next_user(c);
+}
+
+static void begin_or_queue(struct catch_up *c, const struct scope *scope)
+{
+    if (!c->running) {
+        begin(c, scope);
+        return;
+    }
+    bool same = !c->again || (strcmp(c->next.user, scope->user) == 0 &&
+                              strcmp(c->next.thread, scope->thread) == 0);
+    c->next = same ? *scope : (struct scope){.user = ""};
+    c->again = true;
+    if (uv_is_active((uv_handle_t *)&c->timer)) { // waiting to try again: now is better
+        uv_timer_stop(&c->timer);
+        c->retries = 0;
+        ask(c);
+    }
+}
+
+void catch_up_start(struct catch_up *c)
+{
+    begin_or_queue(c, &(struct scope){.user = ""});
+}
+
+void catch_up_look(struct catch_up *c, const char *user, const char *thread_ts)
+{
+    struct scope scope;
+    snprintf(scope.user, sizeof scope.user, "%s", user);
+    snprintf(scope.thread, sizeof scope.thread, "%s", thread_ts);
+    begin_or_queue(c, &scope);
 }
 
 bool catch_up_running(const struct catch_up *c)

@@ -21,6 +21,8 @@ struct catch_up_handler {
 struct catch_up *catch_up_new(uv_loop_t *loop, struct store *s, struct slack_api *api,
                               const struct access *access, const struct catch_up_handler *handler);
 void catch_up_close(struct catch_up *c); // the API is closed before; NULL is fine
-// Starts a run, or one more after the present one: of everybody, or of one user's messages.
-void catch_up_start(struct catch_up *c, const char *only_user);
+// Starts a run, or one more after the present one.
+void catch_up_start(struct catch_up *c);
+// A quick look at what this user said since the last one, and at one thread ("" for none).
+void catch_up_look(struct catch_up *c, const char *user, const char *thread_ts);
 bool catch_up_running(const struct catch_up *c);

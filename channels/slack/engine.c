@@ -36,12 +36,12 @@ struct engine {
     const struct config *config;
     struct engine_handler handler;
     bool listen, configured, holds, running, closing, flushed;
-    bool asked;        // whether the lease is free
-    bool known;        // auth.test has succeeded
-    bool incomplete;   // the last catching up was given up
-    bool look_pending; // a look at the history is due
-    char look_at_user[24];
-    int64_t looked_at; // boot ms
+    bool asked;                          // whether the lease is free
+    bool known;                          // auth.test has succeeded
+    bool incomplete;                     // the last catching up was given up
+    bool look_pending;                   // a look at the history is due
+    char look_user[24], look_thread[32]; // "" for everybody
+    int64_t looked_at;                   // boot ms
     uv_timer_t tick, due, held_retry, soon, look;
     int open_handles;
     struct access access;
@@ -116,11 +116,9 @@ static bool take_envelope(struct engine *e, const struct envelope *env)
 static void start_catch_up(struct engine *e)
 {
     e->look_pending = false;
-    e->looked_at = clock_boot_ms();
-    if (!catch_up_running(e->catch_up))
-        e->catch_up_since = e->looked_at;
+    e->looked_at = e->catch_up_since = clock_boot_ms();
     uv_timer_stop(&e->look);
-    catch_up_start(e->catch_up, NULL);
+    catch_up_start(e->catch_up);
 }
 
 static void on_look(uv_timer_t *t)
@@ -128,20 +126,24 @@ static void on_look(uv_timer_t *t)
     struct engine *e = t->data;
     e->look_pending = false;
     e->looked_at = clock_boot_ms();
-    if (e->running)
-        catch_up_start(e->catch_up, e->look_at_user);
+    if (e->running && e->look_user[0])
+        catch_up_look(e->catch_up, e->look_user, e->look_thread);
+    else if (e->running)
+        catch_up_start(e->catch_up);
 }
 
 // Somebody said something: what they said just before it may have gone to a connection that Slack
 // only believes in. One look at the history tells, before anything is handed over.
-static void look_soon(struct engine *e, const char *user)
+static void look_soon(struct engine *e, const char *user, const char *thread_ts)
 {
     int64_t now = clock_boot_ms(), wait = e->looked_at + LOOK_MS - now;
-    bool same = !e->look_pending || strcmp(e->look_at_user, user) == 0;
+    bool same = !e->look_pending ||
+                (strcmp(e->look_user, user) == 0 && strcmp(e->look_thread, thread_ts) == 0);
     if (!e->look_pending && !catch_up_running(e->catch_up))
         e->catch_up_since = now;
     e->look_pending = true;
-    snprintf(e->look_at_user, sizeof e->look_at_user, "%s", same ? user : "");
+    snprintf(e->look_user, sizeof e->look_user, "%s", same ? user : "");
+    snprintf(e->look_thread, sizeof e->look_thread, "%s", same ? thread_ts : "");
     uv_timer_start(&e->look, on_look, wait > 0 ? (uint64_t)wait : 0, 0);
 }
 
@@ -176,7 +178,7 @@ static void on_envelope(struct envelope *env, void *data)
     struct engine *e = data;
     const struct slack_event *event = &env->event;
     if (event->type == EVENT_MESSAGE && access_check(&e->access, event) == ACCESS_OK)
-        look_soon(e, event->user);
+        look_soon(e, event->user, event->thread_ts);
     if (e->n_held || !take_envelope(e, env))
         hold(e, env);
 }
