@@ -288,6 +288,36 @@ const char *const schema_steps[] = {
     "CREATE UNIQUE INDEX proposal_open ON proposal(kind, unit) WHERE decision = 0;"
     "CREATE INDEX proposal_unit ON proposal(unit);"
     "CREATE INDEX proposal_problem ON proposal(problem_id) WHERE problem_id IS NOT NULL;",
+
+    // 7: the audit trail of what Slack sees. Triggers, so that no way of doing it can forget to say so.
+#define NOW_MS "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+#define AUDIT "INSERT INTO trail(at, incident_id, actor, action, detail) VALUES("
+    "CREATE TRIGGER audit_escalation AFTER INSERT ON slack_escalation BEGIN "
+    AUDIT "NEW.created_at, NEW.incident_id, 'agent', 'escalated', 'escalation ' || NEW.id || ' (' || NEW.severity || '): ' || NEW.title);"
+    "END;"
+    "CREATE TRIGGER audit_escalation_state AFTER UPDATE OF state ON slack_escalation WHEN NEW.state <> OLD.state BEGIN "
+    AUDIT NOW_MS ", NEW.incident_id, CASE NEW.changed_by WHEN '' THEN 'channel' ELSE NEW.changed_by END,"
+    "  CASE NEW.state WHEN 0 THEN 'asked again' WHEN 1 THEN 'acknowledged' WHEN 2 THEN 'snoozed' ELSE 'closed' END,"
+    "  'escalation ' || NEW.id);"
+    "END;"
+    "CREATE TRIGGER audit_nag AFTER UPDATE OF nags ON slack_escalation WHEN NEW.nags > OLD.nags BEGIN "
+    AUDIT NOW_MS ", NEW.incident_id, 'channel', 'nagged', 'escalation ' || NEW.id || ', nag ' || NEW.nags);"
+    "END;"
+    "CREATE TRIGGER audit_prompt AFTER INSERT ON slack_prompt BEGIN "
+    AUDIT "NEW.created_at, NULL, 'agent', 'asked', 'prompt ' || NEW.request_id || ', ' || NEW.tool || ': ' || substr(NEW.preview, 1, 500));"
+    "END;"
+    "CREATE TRIGGER audit_prompt_state AFTER UPDATE OF state ON slack_prompt WHEN NEW.state <> OLD.state BEGIN "
+    AUDIT NOW_MS ", NULL, CASE NEW.decided_by WHEN '' THEN 'channel' ELSE NEW.decided_by END,"
+    "  CASE NEW.state WHEN 1 THEN 'allowed' WHEN 2 THEN 'denied' WHEN 3 THEN 'session gone' ELSE 'answered elsewhere' END,"
+    "  'prompt ' || NEW.request_id || ', ' || NEW.tool);"
+    "END;"
+    "CREATE TRIGGER audit_page AFTER INSERT ON page BEGIN "
+    AUDIT "NEW.at, NULL, 'channel', 'page', NEW.severity || ': ' || substr(NEW.text, 1, 500));"
+    "END;"
+    "CREATE TRIGGER audit_outbox AFTER INSERT ON slack_outbox WHEN NEW.ref = 0 BEGIN " // what a tool call sends
+    AUDIT NOW_MS ", NULL, 'agent', CASE NEW.op WHEN 0 THEN 'replied' WHEN 1 THEN 'edited' WHEN 2 THEN 'reacted' ELSE 'sent a file' END,"
+    "  'to ' || NEW.user_id);"
+    "END;",
 };
 
 const size_t schema_version = ARRAY_LEN(schema_steps);

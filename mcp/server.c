@@ -172,10 +172,13 @@ static void start_call(struct mcp_server *s, const struct rpc_msg *m, const stru
     }
     static const cJSON no_args = {.type = cJSON_Object};
     struct buf why = BUF_INIT(MCP_MAX_ERROR);
-    if (mcp_tool_check(tool, args, &why) < 0)
+    if (mcp_tool_check(tool, args, &why) < 0) {
         mcp_call_error(call, "%s", buf_cstr(&why));
-    else
+    } else {
+        if (s->info->on_call)
+            s->info->on_call(tool->name, args ? args : &no_args, s->info->data);
         tool->call(call, args ? args : &no_args, s->info->data);
+    }
     buf_done(&why);
 }
 

@@ -140,6 +140,7 @@ static int start_session(struct app *a)
                                            .tools = webhook_tool_table,
                                            .n_tools = webhook_tool_count,
                                            .on_initialized = on_initialized,
+                                           .on_call = webhook_tool_called,
                                            .data = &a->tools};
     a->mcp = mcp_server_new(&a->mcp_info, mcp_stdio_sink(a->io));
     return a->mcp ? 0 : -ENOMEM;

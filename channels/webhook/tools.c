@@ -13,6 +13,7 @@
 #include "channels/webhook/trail.h"
 #include "common/clock.h"
 #include "common/counters.h"
+#include "common/log.h"
 #include "common/redact.h"
 #include "common/text.h"
 
@@ -21,6 +22,7 @@
 #define MAX_ALERTS_JSON (28 * 1024)
 #define MAX_IDS 100
 #define MAX_NOTE 4000
+#define MAX_CALLED 1000 // of the arguments in the trail
 #define TOOL_PATIENCE_MS 5000
 
 // ---- taking ----
@@ -63,6 +65,45 @@ void tools_take(struct webhook_tools *t, int64_t id, const char *tool)
         return;
     *job = (struct take_job){.job = {.apply = take_apply, .done = take_done}, .config = t->config, .id = id, .tool = tool};
     group_commit_submit(t->commit, &job->job, TOOL_PATIENCE_MS);
+}
+
+// ---- the trail ----
+
+struct called_job {
+    struct commit_job job;
+    struct buf detail; // tool and arguments, secrets masked
+};
+
+static int called_apply(struct commit_job *job, struct store *s)
+{
+    return trail_add(s, 0, "agent", "called", buf_cstr(&CONTAINER_OF(job, struct called_job, job)->detail), clock_wall_ms());
+}
+
+static void called_done(struct commit_job *job, int error)
+{
+    struct called_job *c = CONTAINER_OF(job, struct called_job, job);
+    if (error < 0)
+        log_warn("a tool call is not in the audit trail", "call", buf_cstr(&c->detail));
+    buf_done(&c->detail);
+    free(c);
+}
+
+void webhook_tool_called(const char *tool, const cJSON *args, void *data)
+{
+    struct webhook_tools *t = data;
+    struct called_job *c = calloc(1, sizeof *c);
+    if (!c)
+        return;
+    struct buf json = BUF_INIT(MAX_JSON), masked = BUF_INIT(2 * MAX_JSON);
+    struct jw w = JW(&json);
+    jw_cjson(&w, args);
+    *c = (struct called_job){.job = {.apply = called_apply, .done = called_done}, .detail = BUF_INIT(MAX_CALLED + 256)};
+    buf_addf(&c->detail, "%s ", tool);
+    if (!json.error && redact(&masked, buf_str(&json)) >= 0)
+        text_clean(&c->detail, buf_str(&masked), MAX_CALLED, TEXT_ONE_LINE);
+    buf_done(&json);
+    buf_done(&masked);
+    group_commit_submit(t->commit, &c->job, TOOL_PATIENCE_MS);
 }
 
 void tools_fail(struct mcp_call *call, const struct webhook_tools *t, int error)

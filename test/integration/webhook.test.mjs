@@ -400,6 +400,20 @@ test('a storm stays within the budget, and critical incidents of prod keep their
   await c.stop();
 });
 
+test('every tool call is in the audit trail, secrets masked', async () => {
+  const c = await startChannel();
+  await c.post(notification(critical));
+  await c.call('list_incidents', { state: 'open' });
+  await c.call('log_incident', { incident_ids: [1], verdict: 'real', summary: 'password=hunter2secret leaked' });
+  const trail = JSON.parse((await c.command('audit', '--json')).stdout).trail;
+  const calls = trail.filter(t => t.action === 'called').map(t => t.detail);
+  assert.equal(calls[0], 'list_incidents {"state":"open"}');
+  assert.match(calls[1], /^log_incident \{"incident_ids":\[1\]/);
+  assert.doesNotMatch(JSON.stringify(trail), /hunter2secret/);
+  assert.match((await c.command('audit', '--incident', '1')).stdout, /agent +verdict +#1 real/);
+  await c.stop();
+});
+
 test('a second problem of the same name is never swallowed by a noise verdict on the first', async () => {
   const c = await startChannel();
   await c.post(notification({ ...critical, disk: 'a' }));
@@ -448,7 +462,7 @@ test('a standby shares the port, pages while no agent runs, and hands over to th
   assert.equal((await standby.post(notification(critical))).status, 200);
   await sleep(3000);
   const trail = async () => JSON.parse((await standby.command('audit', '--json')).stdout).trail;
-  assert.deepEqual((await trail()).map(t => t.action), ['paged']);
+  assert.deepEqual((await trail()).map(t => t.action), ['page', 'paged']);
   const session = await startChannel({ state, env });
   const digest = await session.event();
   assert.equal(digest.meta.kind, 'digest');
