@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { command, commandWith, environment, notification, request, sleep, startChannel, tempDir } from '../support/channel.mjs';
+import { command, commandWith, environment, freePort, notification, request, sleep, startChannel, tempDir } from '../support/channel.mjs';
 
 const critical = { severity: 'critical', service: 'checkout', cluster: 'platform-prod', namespace: 'payments', pod: 'checkout-1' };
 
@@ -203,8 +203,7 @@ test('the watchdog alert only feeds the watch', async () => {
 
 test('a second session only serves tools, and takes over when the first is gone', async () => {
   const state = tempDir();
-  const port = 20000 + process.pid % 20000;
-  const env = { WEBHOOK_LISTEN: `127.0.0.1:${port}` };
+  const env = { WEBHOOK_LISTEN: `127.0.0.1:${await freePort()}` };
   const first = await startChannel({ state, env });
   const second = await startChannel({ state, env });
   await first.post(notification(critical));
@@ -456,7 +455,7 @@ test('what stays unattended pages the owner once, taken and undecided after twic
 
 test('a standby shares the port, pages while no agent runs, and hands over to the session', async () => {
   const state = tempDir();
-  const env = { WEBHOOK_LISTEN: `127.0.0.1:${20000 + process.pid % 20000}`, SRE_UNATTENDED_SECONDS: '1' };
+  const env = { WEBHOOK_LISTEN: `127.0.0.1:${await freePort()}`, SRE_UNATTENDED_SECONDS: '1' };
   const standby = await startChannel({ state, env, args: ['standby'], initialize: false });
   assert.equal((await request(standby.url + '/readyz', { method: 'GET' })).status, 200);
   assert.equal((await standby.post(notification(critical))).status, 200);

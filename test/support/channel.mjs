@@ -8,6 +8,7 @@
 import { execFile, execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { after } from 'node:test';
@@ -46,6 +47,15 @@ export async function until(f, ms = 5000, what = 'it') {
     if (Date.now() > end) throw new Error(`waited ${ms} ms for ${what}`);
     await sleep(20);
   }
+}
+
+// A port that nobody uses now.
+export async function freePort() {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await new Promise(r => server.once('listening', r));
+  const { port } = server.address();
+  await new Promise(r => server.close(r));
+  return port;
 }
 
 export function request(url, { method = 'POST', body, headers = {}, agent } = {}) {
