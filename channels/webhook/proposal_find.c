@@ -145,6 +145,34 @@ static int find_known(struct store *s, const struct tuning_data *d, size_t probl
     return 1;
 }
 
+struct busy {
+    size_t problem, firings;
+};
+
+static int busiest_first(const void *a, const void *b)
+{
+    const struct busy *x = a, *y = b;
+    return x->firings > y->firings ? -1 : x->firings < y->firings;
+}
+
+static int find_all_known(struct store *s, struct proposals *p)
+{
+    struct busy *busy = calloc(p->data.n_problems ? p->data.n_problems : 1, sizeof *busy);
+    size_t most = p->n + PROPOSALS_MAX;
+    if (!busy)
+        return -ENOMEM;
+    for (size_t i = 0; i < p->data.n_problems; i++)
+        busy[i] = (struct busy){i, p->data.problems[i].n};
+    qsort(busy, p->data.n_problems, sizeof *busy, busiest_first);
+    int r = 0;
+    for (size_t i = 0; r >= 0 && i < p->data.n_problems && p->n < most; i++) {
+        r = find_known(s, &p->data, busy[i].problem, &p->items[p->n]);
+        p->n += r > 0;
+    }
+    free(busy);
+    return r;
+}
+
 // ---- all ----
 
 static int most_noise_first(const void *a, const void *b)
@@ -190,10 +218,8 @@ static int fill(struct store *s, struct units *units, struct proposals *p)
         r = find_change(s, &p->data, &units->items[i], &details, &p->items[p->n]);
         p->n += r > 0;
     }
-    for (size_t i = 0; r >= 0 && i < p->data.n_problems && p->n < 2 * PROPOSALS_MAX; i++) {
-        r = find_known(s, &p->data, i, &p->items[p->n]);
-        p->n += r > 0;
-    }
+    if (r >= 0)
+        r = find_all_known(s, p);
     return r < 0 ? r : 0;
 }
 
@@ -206,7 +232,7 @@ int proposals_find(struct store *s, int64_t days, int64_t now, struct proposals 
         r = find_units(s, &p.data, &units);
     if (r == 0 && units.n)
         qsort(units.items, units.n, sizeof *units.items, most_noise_first);
-    p.items = r == 0 ? calloc(2 * PROPOSALS_MAX, sizeof *p.items) : NULL;
+    p.items = r == 0 ? calloc(2ul * PROPOSALS_MAX, sizeof *p.items) : NULL;
     if (r == 0)
         r = p.items ? fill(s, &units, &p) : -ENOMEM;
     units_truncate(&units, 0);

@@ -5,7 +5,7 @@
 
 #include "channels/webhook/proposal_change.h"
 
-#define PROPOSALS_MAX 100 // the noisiest
+#define PROPOSALS_MAX 100 // changes of rules, the noisiest; and as many problems that may be called known noise
 
 struct proposal {
     struct tuning_unit unit; // owned
@@ -15,7 +15,7 @@ struct proposal {
 
 struct proposals {
     struct tuning_data data;
-    struct proposal *items; // most noise first
+    struct proposal *items; // changes of rules, most noise first, then known noise
     size_t n;
 };
 
