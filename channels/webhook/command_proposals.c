@@ -43,8 +43,9 @@ static int print(struct store *s, int64_t days, bool as_json)
 
 int command_proposals(const struct config *c, int argc, char **argv)
 {
-    struct option options[] = {{.name = "--days", .kind = OPTION_NUMBER, .min = 1, .max = 3650, .number = 30},
-                               {.name = "--json", .kind = OPTION_FLAG}};
+    struct option options[] = {
+        {.name = "--days", .kind = OPTION_NUMBER, .min = 1, .max = 3650, .number = 30},
+        {.name = "--json", .kind = OPTION_FLAG}};
     struct buf why = BUF_INIT(512);
     struct store *s;
     int words;

@@ -22,7 +22,8 @@ static int exists(struct stmt *q)
 // Each walks one index range however long the history is: incident_evidence.
 static int was_something_else(struct store *s, int64_t problem_id, int64_t since)
 {
-    struct stmt *q = store_sql(s, "SELECT 1 FROM incident WHERE problem_id = ? AND verdict IN (2, 3, 4, 5) AND folded IN (0, 1)"
+    struct stmt *q = store_sql(s, "SELECT 1 FROM incident WHERE problem_id = ? AND verdict IN (2, "
+                                  "3, 4, 5) AND folded IN (0, 1)"
                                   " AND decided_at >= ? AND kind = 0 LIMIT 1");
     bind_int(q, 1, problem_id);
     bind_int(q, 2, since);
@@ -31,7 +32,8 @@ static int was_something_else(struct store *s, int64_t problem_id, int64_t since
 
 static int was_noise_often(struct store *s, const struct noise_case *c, int64_t since)
 {
-    struct stmt *q = store_sql(s, "SELECT 1 FROM incident WHERE problem_id = ? AND verdict = 1 AND folded = 0 AND decided_at >= ?"
+    struct stmt *q = store_sql(s, "SELECT 1 FROM incident WHERE problem_id = ? AND verdict = 1 AND "
+                                  "folded = 0 AND decided_at >= ?"
                                   " AND kind = 0 AND id <> ? LIMIT 1 OFFSET ?");
     bind_int(q, 1, c->problem_id);
     bind_int(q, 2, since);
@@ -42,7 +44,8 @@ static int was_noise_often(struct store *s, const struct noise_case *c, int64_t 
 
 static int was_confirmed(struct store *s, int64_t problem_id, int64_t since)
 {
-    struct stmt *q = store_sql(s, "SELECT 1 FROM proposal WHERE problem_id = ? AND kind = ? AND decision = ? AND decided_at >= ? LIMIT 1");
+    struct stmt *q = store_sql(s, "SELECT 1 FROM proposal WHERE problem_id = ? AND kind = ? AND "
+                                  "decision = ? AND decided_at >= ? LIMIT 1");
     bind_int(q, 1, problem_id);
     bind_int(q, 2, PROPOSAL_KNOWN_NOISE);
     bind_int(q, 3, DECISION_ACCEPTED);
@@ -125,14 +128,19 @@ static int unfold(struct store *s, int64_t id)
     return r < 0 ? r : stmt_run(q);
 }
 
-int noise_joined(struct store *s, int64_t incident_id, bool worse, bool reopened, int64_t now, const char **why)
+int noise_joined(struct store *s, int64_t incident_id, bool worse, bool reopened, int64_t now,
+                 const char **why)
 {
-    struct stmt *q = store_sql(s, "SELECT problem_id, environment, severity FROM incident WHERE id = ? AND folded = 1");
+    struct stmt *q = store_sql(
+        s, "SELECT problem_id, environment, severity FROM incident WHERE id = ? AND folded = 1");
     bind_int(q, 1, incident_id);
     int r = stmt_step(q);
     if (r <= 0)
         return r;
-    struct noise_case c = {.problem_id = col_int(q, 0), .incident_id = incident_id, .prod = col_int(q, 1) != 0, .severity = col_int(q, 2)};
+    struct noise_case c = {.problem_id = col_int(q, 0),
+                           .incident_id = incident_id,
+                           .prod = col_int(q, 1) != 0,
+                           .severity = col_int(q, 2)};
     stmt_reset(q);
     r = noise_is_known(s, &c, now);
     if (r < 0)
@@ -185,7 +193,8 @@ static void add_problem(struct buf *out, struct stmt *q, bool first)
 
 int noise_lines(struct store *s, struct buf *out, int64_t *ret_n)
 {
-    struct stmt *q = store_sql(s, "SELECT count(*) FROM noise_fold f JOIN incident i ON i.id = f.incident_id");
+    struct stmt *q =
+        store_sql(s, "SELECT count(*) FROM noise_fold f JOIN incident i ON i.id = f.incident_id");
     int r = stmt_step(q);
     if (r < 0)
         return r;
@@ -195,15 +204,17 @@ int noise_lines(struct store *s, struct buf *out, int64_t *ret_n)
     if (n == 0)
         return 0;
     buf_addf(out, "%lld known-noise incident%s folded", (long long)n, n == 1 ? "" : "s");
-    q = store_sql(s, "SELECT p.alertname, p.service, p.cluster, max(i.id), count(*) AS n FROM noise_fold f"
-                     " JOIN incident i ON i.id = f.incident_id JOIN problem p ON p.id = i.problem_id"
-                     " GROUP BY p.id ORDER BY n DESC, p.alertname, p.service LIMIT 8");
+    q = store_sql(
+        s, "SELECT p.alertname, p.service, p.cluster, max(i.id), count(*) AS n FROM noise_fold f"
+           " JOIN incident i ON i.id = f.incident_id JOIN problem p ON p.id = i.problem_id"
+           " GROUP BY p.id ORDER BY n DESC, p.alertname, p.service LIMIT 8");
     while ((r = stmt_step(q)) > 0) {
         add_problem(out, q, problems++ == 0);
         named += col_int(q, 4);
     }
     if (named < n)
         buf_addf(out, " and %lld more", (long long)(n - named));
-    buf_adds(out, "\nthe memory has logged them as noise: nothing to do or to log, unless one looks real to you");
+    buf_adds(out, "\nthe memory has logged them as noise: nothing to do or to log, unless one "
+                  "looks real to you");
     return r < 0 ? r : out->error;
 }

@@ -1,7 +1,8 @@
 #pragma once
 
-// A tuning proposal: one concrete change of an alert rule, computed from the incidents of a window (issue 3). The words of it; what computes it is
-// in proposal_find.h, what remembers it in proposal_store.h.
+// A tuning proposal: one concrete change of an alert rule, computed from the incidents of a window
+// (issue 3). The words of it; what computes it is in proposal_find.h, what remembers it in
+// proposal_store.h.
 
 #include "common/base.h"
 
@@ -18,7 +19,12 @@ enum proposal_kind { // stored: never change a number
 #define PROPOSAL_KINDS 8
 extern const char *const proposal_kind_names[PROPOSAL_KINDS];
 
-enum proposal_decision { DECISION_OPEN, DECISION_ACCEPTED, DECISION_REJECTED, DECISION_APPLIED }; // stored likewise
+enum proposal_decision {
+    DECISION_OPEN,
+    DECISION_ACCEPTED,
+    DECISION_REJECTED,
+    DECISION_APPLIED
+};                                                  // stored likewise
 extern const char *const proposal_decision_names[]; // those a person takes, NULL-terminated
 const char *proposal_decision_name(int64_t decision);
 enum proposal_decision proposal_decision_named(const char *name);

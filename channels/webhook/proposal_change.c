@@ -45,7 +45,8 @@ static void count_gone(const struct scratch *s, struct proposal_change *c)
 
 static bool removes(const struct scratch *s, const struct proposal_change *c, size_t percent)
 {
-    return c->real_removed == 0 && c->noise_removed >= PROPOSAL_MIN_NOISE && c->noise_removed * 100 >= s->u->noise * percent;
+    return c->real_removed == 0 && c->noise_removed >= PROPOSAL_MIN_NOISE &&
+           c->noise_removed * 100 >= s->u->noise * percent;
 }
 
 // ---- a longer `for` ----
@@ -110,7 +111,8 @@ static double worse(const struct proposal_change *c, double v)
     return c->below ? -v : v;
 }
 
-static bool sane(const struct scratch *s, const struct proposal_change *c, const double *noise, size_t n)
+static bool sane(const struct scratch *s, const struct proposal_change *c, const double *noise,
+                 size_t n)
 {
     double now = NAN;
     for (size_t i = 0; i < s->u->n; i++)
@@ -120,7 +122,8 @@ static bool sane(const struct scratch *s, const struct proposal_change *c, const
         return isnan(now) || worse(c, c->threshold) > worse(c, now);
     // No real one says where the limit is: only as far as the noise is close together.
     double reach = isnan(now) ? 2 * fabs(noise[n / 2]) : 3 * fabs(now);
-    return fabs(c->threshold) <= reach && (isnan(now) || worse(c, c->threshold) > worse(c, now)) && worse(c, c->threshold) != 0;
+    return fabs(c->threshold) <= reach && (isnan(now) || worse(c, c->threshold) > worse(c, now)) &&
+           worse(c, c->threshold) != 0;
 }
 
 static bool try_threshold_at(struct scratch *s, struct proposal_change *c, double limit)
@@ -128,7 +131,8 @@ static bool try_threshold_at(struct scratch *s, struct proposal_change *c, doubl
     c->threshold = c->below ? -round_up(limit) : round_up(limit);
     for (int exact = 0; exact < 2; exact++, c->threshold = c->below ? -limit : limit) {
         for (size_t i = 0; i < s->u->n; i++)
-            s->gone[i] = !isnan(s->u->firings[i]->value) && worse(c, s->u->firings[i]->value) <= worse(c, c->threshold);
+            s->gone[i] = !isnan(s->u->firings[i]->value) &&
+                         worse(c, s->u->firings[i]->value) <= worse(c, c->threshold);
         count_gone(s, c);
         if (removes(s, c, MIN_REMOVED_PERCENT))
             return true;
@@ -155,8 +159,10 @@ static int try_threshold(struct scratch *s, struct proposal_change *c)
             usable = false; // whether it would be lost cannot be said
     }
     qsort(noise, n, sizeof *noise, by_value);
-    for (size_t p = 0; usable && !found && n >= PROPOSAL_MIN_NOISE && p < ARRAY_LEN(percentiles); p++)
-        found = try_threshold_at(s, c, noise[(n - 1) * percentiles[p] / 100]) && sane(s, c, noise, n);
+    for (size_t p = 0; usable && !found && n >= PROPOSAL_MIN_NOISE && p < ARRAY_LEN(percentiles);
+         p++)
+        found =
+            try_threshold_at(s, c, noise[(n - 1) * percentiles[p] / 100]) && sane(s, c, noise, n);
     free(noise);
     return found;
 }
@@ -186,7 +192,8 @@ static bool try_keep_firing(struct scratch *s, struct proposal_change *c)
         c->of += s->u->flaps;
         c->removed += s->u->flaps;
         c->noise_removed += s->u->flaps;
-        if (c->real_removed == 0 && c->removed >= PROPOSAL_MIN_FIRINGS && c->removed * 100 >= c->of * MIN_REMOVED_PERCENT)
+        if (c->real_removed == 0 && c->removed >= PROPOSAL_MIN_FIRINGS &&
+            c->removed * 100 >= c->of * MIN_REMOVED_PERCENT)
             return true;
     }
     return false;
@@ -216,18 +223,21 @@ static bool try_group(struct scratch *s, struct proposal_change *c)
 
 struct rival {
     const char *alertname;
-    size_t ahead, same_namespace; // of the unit's firings: it was there before, in the same namespace
+    size_t ahead,
+        same_namespace; // of the unit's firings: it was there before, in the same namespace
     int severity;
     int64_t open_ms; // of all its firings together
 };
 
-static bool overlaps(const struct tuning_data *d, const struct tuning_firing *f, const struct tuning_firing *g)
+static bool overlaps(const struct tuning_data *d, const struct tuning_firing *f,
+                     const struct tuning_firing *g)
 {
-    return g->opened_at <= f->opened_at + 2 * MINUTE_MS && (g->closed_at ? g->closed_at : d->now) >= f->opened_at;
+    return g->opened_at <= f->opened_at + 2 * MINUTE_MS &&
+           (g->closed_at ? g->closed_at : d->now) >= f->opened_at;
 }
 
-// Counts the firings of one other problem that were there when the unit's own came. Both are in the order of time, but an old one may still be
-// open, so a bounded number of them is looked at.
+// Counts the firings of one other problem that were there when the unit's own came. Both are in the
+// order of time, but an old one may still be open, so a bounded number of them is looked at.
 static void count_rival(const struct scratch *s, const struct tuning_problem *p, struct rival *r)
 {
     for (size_t i = 0; i < s->u->n; i++) {
@@ -260,17 +270,20 @@ static void count_rival(const struct scratch *s, const struct tuning_problem *p,
     }
 }
 
-// Which of two that always come together is the cause: the one that is there first, else the graver, else (so that it is one of them) by name.
+// Which of two that always come together is the cause: the one that is there first, else the
+// graver, else (so that it is one of them) by name.
 static bool is_cause(const struct rival *r, const struct tuning_unit *u, size_t removed)
 {
     if (r->ahead * 5 >= removed * 4)
         return true;
     if (r->severity != u->severity)
         return r->severity > u->severity;
-    return r->ahead * 2 > removed || (r->ahead * 5 > removed && strcmp(r->alertname, u->alertname) < 0);
+    return r->ahead * 2 > removed ||
+           (r->ahead * 5 > removed && strcmp(r->alertname, u->alertname) < 0);
 }
 
-static bool try_inhibit_by(struct scratch *s, struct rival *r, size_t first, size_t end, struct proposal_change *c)
+static bool try_inhibit_by(struct scratch *s, struct rival *r, size_t first, size_t end,
+                           struct proposal_change *c)
 {
     for (size_t i = 0; i < s->u->n; i++)
         s->gone[i] = false;
@@ -286,7 +299,8 @@ static bool try_inhibit_by(struct scratch *s, struct rival *r, size_t first, siz
     c->other = r->alertname;
     c->same_namespace = r->same_namespace >= c->removed;
     // One that is open half of the time is there by chance.
-    return firings >= PROPOSAL_MIN_FIRINGS && r->open_ms * 2 < s->d->now - s->d->since && removes(s, c, 90) && is_cause(r, s->u, c->removed);
+    return firings >= PROPOSAL_MIN_FIRINGS && r->open_ms * 2 < s->d->now - s->d->since &&
+           removes(s, c, 90) && is_cause(r, s->u, c->removed);
 }
 
 static bool try_inhibit(struct scratch *s, struct proposal_change *c)
@@ -294,7 +308,8 @@ static bool try_inhibit(struct scratch *s, struct proposal_change *c)
     size_t rules = 0;
     for (size_t first = 0, end; first < s->d->n_problems; first = end) {
         const char *alertname = s->d->problems[first].alertname;
-        for (end = first + 1; end < s->d->n_problems && strcmp(s->d->problems[end].alertname, alertname) == 0;)
+        for (end = first + 1;
+             end < s->d->n_problems && strcmp(s->d->problems[end].alertname, alertname) == 0;)
             end++;
         if (strcmp(alertname, s->u->alertname) == 0)
             continue;
@@ -311,7 +326,8 @@ static bool try_inhibit(struct scratch *s, struct proposal_change *c)
 
 bool proposal_is_test_name(const char *name)
 {
-    static const char *const words[] = {"test", "tests", "testing", "e2e", "sandbox", "demo", "dummy", "loadtest", "qa"};
+    static const char *const words[] = {"test", "tests", "testing",  "e2e", "sandbox",
+                                        "demo", "dummy", "loadtest", "qa"};
     for (const char *p = name; *p; p += strspn(p, "-_./: ")) {
         size_t n = strcspn(p, "-_./: ");
         for (size_t i = 0; i < ARRAY_LEN(words); i++)
@@ -325,7 +341,8 @@ bool proposal_is_test_name(const char *name)
 static bool try_drop(struct scratch *s, struct proposal_change *c)
 {
     const char *name = s->u->scope == SCOPE_FAMILY ? s->u->family : s->u->service;
-    if (s->u->real || !(proposal_is_test_name(name) || (s->u->scope == SCOPE_PROBLEM && proposal_is_test_name(s->u->namespace))))
+    if (s->u->real || !(proposal_is_test_name(name) ||
+                        (s->u->scope == SCOPE_PROBLEM && proposal_is_test_name(s->u->namespace))))
         return false;
     for (size_t i = 0; i < s->u->n; i++)
         s->gone[i] = true;
@@ -394,11 +411,13 @@ static size_t cost(const struct tuning_unit *u, const struct proposal_change *c)
 
 static int64_t score(const struct tuning_unit *u, const struct proposal_change *c)
 {
-    size_t whole = c->kind == PROPOSAL_KEEP_FIRING ? c->of : u->noise, part = c->kind == PROPOSAL_KEEP_FIRING ? c->removed : c->noise_removed;
+    size_t whole = c->kind == PROPOSAL_KEEP_FIRING ? c->of : u->noise,
+           part = c->kind == PROPOSAL_KEEP_FIRING ? c->removed : c->noise_removed;
     return (int64_t)(part * 1000 / (whole ? whole : 1)) - (int64_t)cost(u, c);
 }
 
-static void add(struct proposal_changes *all, const struct tuning_unit *u, const struct proposal_change *c)
+static void add(struct proposal_changes *all, const struct tuning_unit *u,
+                const struct proposal_change *c)
 {
     size_t at = all->n;
     while (at && score(u, &all->items[at - 1]) < score(u, c)) {
@@ -409,7 +428,8 @@ static void add(struct proposal_changes *all, const struct tuning_unit *u, const
     all->n++;
 }
 
-int proposal_changes_find(const struct tuning_data *d, const struct tuning_unit *u, struct proposal_changes *ret_changes)
+int proposal_changes_find(const struct tuning_data *d, const struct tuning_unit *u,
+                          struct proposal_changes *ret_changes)
 {
     struct proposal_changes all = {.n = 0};
     struct scratch s = {.d = d, .u = u, .gone = calloc(u->n ? u->n : 1, sizeof(bool))};

@@ -8,7 +8,8 @@
 #include "common/json.h"
 
 #define MAX_STRINGS 4096
-#define STARTED_BEFORE_MS (15 * 60 * 1000) // a start longer before the notification is of another episode
+#define STARTED_BEFORE_MS                                                                          \
+    (15 * 60 * 1000) // a start longer before the notification is of another episode
 
 // ---- loading ----
 
@@ -20,8 +21,10 @@ static int read_firings(struct store *s, struct tuning_data *d, int64_t **ret_pr
         free(ids);
         return -ENOMEM;
     }
-    struct stmt *q = store_sql(s, "SELECT id, problem_id, opened_at, closed_at, verdict, flaps, severity, environment FROM incident"
-                                  " WHERE opened_at >= ? AND kind = 0 ORDER BY opened_at DESC LIMIT ?");
+    struct stmt *q =
+        store_sql(s, "SELECT id, problem_id, opened_at, closed_at, verdict, flaps, severity, "
+                     "environment FROM incident"
+                     " WHERE opened_at >= ? AND kind = 0 ORDER BY opened_at DESC LIMIT ?");
     bind_int(q, 1, d->since);
     bind_int(q, 2, TUNING_MAX_FIRINGS + 1);
     int r;
@@ -32,17 +35,18 @@ static int read_firings(struct store *s, struct tuning_data *d, int64_t **ret_pr
             break;
         }
         ids[d->n_firings] = col_int(q, 1);
-        d->firings[d->n_firings++] = (struct tuning_firing){.id = col_int(q, 0),
-                                                            .problem = (size_t)col_int(q, 1), // its id until it has an index
-                                                            .opened_at = col_int(q, 2),
-                                                            .closed_at = col_int(q, 3),
-                                                            .verdict = (int)col_int(q, 4),
-                                                            .flaps = (int)col_int(q, 5),
-                                                            .severity = (int)col_int(q, 6),
-                                                            .prod = col_int(q, 7) != 0,
-                                                            .duration_ms = -1,
-                                                            .value = NAN,
-                                                            .threshold = NAN};
+        d->firings[d->n_firings++] =
+            (struct tuning_firing){.id = col_int(q, 0),
+                                   .problem = (size_t)col_int(q, 1), // its id until it has an index
+                                   .opened_at = col_int(q, 2),
+                                   .closed_at = col_int(q, 3),
+                                   .verdict = (int)col_int(q, 4),
+                                   .flaps = (int)col_int(q, 5),
+                                   .severity = (int)col_int(q, 6),
+                                   .prod = col_int(q, 7) != 0,
+                                   .duration_ms = -1,
+                                   .value = NAN,
+                                   .threshold = NAN};
     }
     *ret_problem_ids = ids;
     return r < 0 ? r : 0;
@@ -76,7 +80,8 @@ static int compare_firings(const void *a, const void *b)
 
 static int read_problem(struct store *s, int64_t id, struct tuning_problem *p)
 {
-    struct stmt *q = store_sql(s, "SELECT alertname, cluster, namespace, service, family FROM problem WHERE id = ?");
+    struct stmt *q = store_sql(
+        s, "SELECT alertname, cluster, namespace, service, family FROM problem WHERE id = ?");
     bind_int(q, 1, id);
     int r = stmt_step(q);
     if (r <= 0)
@@ -138,7 +143,8 @@ static int join(struct tuning_data *d)
     qsort(places, d->n_problems, sizeof *places, compare_places);
     for (size_t i = 0; i < d->n_firings; i++) {
         struct place key = {(int64_t)d->firings[i].problem, 0};
-        const struct place *found = bsearch(&key, places, d->n_problems, sizeof *places, compare_places);
+        const struct place *found =
+            bsearch(&key, places, d->n_problems, sizeof *places, compare_places);
         d->firings[i].problem = found->index;
     }
     free(places);
@@ -182,7 +188,8 @@ void tuning_data_done(struct tuning_data *d)
 static const struct {
     const char *name;
     double seconds;
-} time_units[] = {{"ns", 1e-9}, {"us", 1e-6}, {"\xc2\xb5s", 1e-6}, {"ms", 1e-3}, {"s", 1}, {"sec", 1}, {"min", 60}, {"h", 3600}};
+} time_units[] = {{"ns", 1e-9}, {"us", 1e-6}, {"\xc2\xb5s", 1e-6}, {"ms", 1e-3},
+                  {"s", 1},     {"sec", 1},   {"min", 60},         {"h", 3600}};
 
 double tuning_value(const char *text, char unit[8])
 {
@@ -261,8 +268,10 @@ static void read_annotations(const char *json, struct tuning_firing *f)
 
 int tuning_firing_detail(struct store *s, struct tuning_firing *f)
 {
-    struct stmt *q = store_sql(s, "SELECT annotations, generator_url, (SELECT min(starts_at) FROM alert WHERE incident_id = ?1),"
-                                  " (SELECT max(ends_at) FROM alert WHERE incident_id = ?1) FROM alert WHERE incident_id = ?1 ORDER BY id LIMIT 1");
+    struct stmt *q = store_sql(s, "SELECT annotations, generator_url, (SELECT min(starts_at) FROM "
+                                  "alert WHERE incident_id = ?1),"
+                                  " (SELECT max(ends_at) FROM alert WHERE incident_id = ?1) FROM "
+                                  "alert WHERE incident_id = ?1 ORDER BY id LIMIT 1");
     bind_int(q, 1, f->id);
     int r = stmt_step(q);
     if (r <= 0)
@@ -276,7 +285,8 @@ int tuning_firing_detail(struct store *s, struct tuning_firing *f)
     if (!f->closed_at || f->flaps)
         return 0; // how long each of its firings lasted is not known
     f->duration_ms = f->closed_at - f->opened_at;
-    if (starts > f->opened_at - STARTED_BEFORE_MS && starts <= f->opened_at && ends >= starts && ends <= f->closed_at)
+    if (starts > f->opened_at - STARTED_BEFORE_MS && starts <= f->opened_at && ends >= starts &&
+        ends <= f->closed_at)
         f->duration_ms = ends - starts;
     return 0;
 }

@@ -1,17 +1,19 @@
 #pragma once
 
-// The incidents of a window, as the search for proposals needs them: in memory, by rule and problem, oldest first.
+// The incidents of a window, as the search for proposals needs them: in memory, by rule and
+// problem, oldest first.
 
 #include "common/store.h"
 
 #define TUNING_MAX_FIRINGS 50000 // the newest of the window; more would keep the loop for too long
 
-struct tuning_firing { // one incident
+struct tuning_firing {                // one incident
     int64_t id, opened_at, closed_at; // wall ms; closed_at 0 = still open
-    int64_t duration_ms;              // by the sender's own times where it has some; -1 = not over, flapped, or not looked up
-    double value, threshold;          // at firing; NAN = not known
-    char unit[8];                     // of the value: "s", "%", ...
-    size_t problem;                   // index
+    int64_t duration_ms; // by the sender's own times where it has some; -1 = not over, flapped, or
+                         // not looked up
+    double value, threshold; // at firing; NAN = not known
+    char unit[8];            // of the value: "s", "%", ...
+    size_t problem;          // index
     int verdict, flaps, severity;
     bool prod, below; // below: it fires under its threshold
 };
@@ -31,12 +33,15 @@ struct tuning_data {
     bool cut; // the window held more than TUNING_MAX_FIRINGS
 };
 
-// 0, -ENOMEM, or a store error. The caller ends it with tuning_data_done, which copes with a zeroed one.
-int tuning_data_load(struct store *s, int64_t since, int64_t now, struct tuning_data *ret_data) MUST_CHECK;
+// 0, -ENOMEM, or a store error. The caller ends it with tuning_data_done, which copes with a zeroed
+// one.
+int tuning_data_load(struct store *s, int64_t since, int64_t now,
+                     struct tuning_data *ret_data) MUST_CHECK;
 void tuning_data_done(struct tuning_data *d);
 
 // Looks up how long it lasted and at which value it fired: a query and two JSON texts each.
 int tuning_firing_detail(struct store *s, struct tuning_firing *f) MUST_CHECK;
 
-// Reads "3.41 s", "87%", "B=22, C=1": the first number and its unit. Times become seconds. NAN if there is none. Pure.
+// Reads "3.41 s", "87%", "B=22, C=1": the first number and its unit. Times become seconds. NAN if
+// there is none. Pure.
 double tuning_value(const char *text, char unit[8]);

@@ -8,8 +8,8 @@
 #include "channels/webhook/proposal_store.h"
 
 #define DAY_MS (24ll * 3600 * 1000)
-#define MAX_DETAILS 6000 // firings looked up: each is a query
-#define MIN_SERVICES 3   // that differ only in their tail: a family
+#define MAX_DETAILS 6000  // firings looked up: each is a query
+#define MIN_SERVICES 3    // that differ only in their tail: a family
 #define MIN_NOISY_UNITS 3 // of one rule: the rule itself; two, where they are all there is
 
 struct units { // of one rule, or of all
@@ -40,8 +40,10 @@ static void units_truncate(struct units *all, size_t n)
 
 // ---- what is noisy ----
 
-// Makes the unit of what fired since its rule was last changed, and adds it if it is mostly noise. 1 = added, 0 = not.
-static int consider(struct store *s, const struct tuning_data *d, enum proposal_scope scope, size_t first, size_t end, struct units *all)
+// Makes the unit of what fired since its rule was last changed, and adds it if it is mostly noise.
+// 1 = added, 0 = not.
+static int consider(struct store *s, const struct tuning_data *d, enum proposal_scope scope,
+                    size_t first, size_t end, struct units *all)
 {
     struct tuning_unit u;
     struct buf key = BUF_INIT(4096);
@@ -76,11 +78,13 @@ static size_t services_in(const struct tuning_data *d, size_t first, size_t end)
 
 static bool same_family(const struct tuning_problem *a, const struct tuning_problem *b)
 {
-    return strcmp(a->alertname, b->alertname) == 0 && strcmp(a->cluster, b->cluster) == 0 && strcmp(a->family, b->family) == 0;
+    return strcmp(a->alertname, b->alertname) == 0 && strcmp(a->cluster, b->cluster) == 0 &&
+           strcmp(a->family, b->family) == 0;
 }
 
 // One rule: its families and problems, and the rule itself where it is noisy everywhere.
-static int consider_rule(struct store *s, const struct tuning_data *d, size_t first, size_t end, struct units *all)
+static int consider_rule(struct store *s, const struct tuning_data *d, size_t first, size_t end,
+                         struct units *all)
 {
     size_t before = all->n;
     int r = 0;
@@ -103,7 +107,8 @@ static int find_units(struct store *s, const struct tuning_data *d, struct units
 {
     int r = 0;
     for (size_t first = 0, end; r == 0 && first < d->n_problems; first = end) {
-        for (end = first + 1; end < d->n_problems && strcmp(d->problems[end].alertname, d->problems[first].alertname) == 0;)
+        for (end = first + 1; end < d->n_problems && strcmp(d->problems[end].alertname,
+                                                            d->problems[first].alertname) == 0;)
             end++;
         r = consider_rule(s, d, first, end, all);
     }
@@ -126,7 +131,8 @@ static void count_known(const struct tuning_unit *u, int64_t since, struct propo
 }
 
 // A problem in prod that would be known noise in dev: the owner may confirm it.
-static int find_known(struct store *s, const struct tuning_data *d, size_t problem, struct proposal *ret)
+static int find_known(struct store *s, const struct tuning_data *d, size_t problem,
+                      struct proposal *ret)
 {
     struct tuning_unit u;
     if (d->problems[problem].n < NOISE_MIN_VERDICTS)
@@ -134,7 +140,8 @@ static int find_known(struct store *s, const struct tuning_data *d, size_t probl
     int r = tuning_unit_make(d, SCOPE_PROBLEM, problem, problem + 1, 0, &u);
     if (r < 0)
         return r;
-    struct noise_case c = {.problem_id = u.problem_id, .severity = u.firings[u.n - 1]->severity, .prod = false};
+    struct noise_case c = {
+        .problem_id = u.problem_id, .severity = u.firings[u.n - 1]->severity, .prod = false};
     r = u.prod ? noise_is_known(s, &c, d->now) : 0;
     if (r <= 0) {
         tuning_unit_done(&u);
@@ -181,7 +188,8 @@ static int most_noise_first(const void *a, const void *b)
     return x->noise > y->noise ? -1 : x->noise < y->noise;
 }
 
-static int find_change(struct store *s, const struct tuning_data *d, struct tuning_unit *u, size_t *details, struct proposal *ret)
+static int find_change(struct store *s, const struct tuning_data *d, struct tuning_unit *u,
+                       size_t *details, struct proposal *ret)
 {
     struct proposal_changes changes;
     int r = 0;
@@ -203,7 +211,8 @@ static int find_change(struct store *s, const struct tuning_data *d, struct tuni
 static bool is_said(const struct proposals *p, const struct tuning_unit *u)
 {
     for (size_t i = 0; i < p->n; i++)
-        if (p->items[i].unit.scope == SCOPE_RULE && strcmp(p->items[i].unit.alertname, u->alertname) == 0)
+        if (p->items[i].unit.scope == SCOPE_RULE &&
+            strcmp(p->items[i].unit.alertname, u->alertname) == 0)
             return true;
     return false;
 }

@@ -65,7 +65,8 @@ static int write_one(struct writing *w, int64_t id)
     int r = proposal_write(w->store, id, w->list->now, &w->json, w->text);
     if (r < 0)
         return r == -ENOENT ? 0 : r;
-    if (!w->json.out->error && !w->text->error && w->json.out->len + w->text->len + TAIL_ROOM <= w->max_bytes) {
+    if (!w->json.out->error && !w->text->error &&
+        w->json.out->len + w->text->len + TAIL_ROOM <= w->max_bytes) {
         w->shown++;
         return 0;
     }
@@ -100,9 +101,11 @@ static int write_decided(struct writing *w)
     return r;
 }
 
-int proposal_list_write(struct store *s, const struct proposal_list *l, size_t max_bytes, struct buf *json, struct buf *text)
+int proposal_list_write(struct store *s, const struct proposal_list *l, size_t max_bytes,
+                        struct buf *json, struct buf *text)
 {
-    struct writing w = {.store = s, .list = l, .json = JW(json), .text = text, .max_bytes = max_bytes};
+    struct writing w = {
+        .store = s, .list = l, .json = JW(json), .text = text, .max_bytes = max_bytes};
     int64_t rejected = 0;
     int r = 0;
     jw_object(&w.json);

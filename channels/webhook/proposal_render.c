@@ -35,7 +35,8 @@ static double value_of(const struct tuning_firing *f)
 }
 
 // Of the noise: what is to be kept away.
-static int spread_of(const struct tuning_unit *u, double (*get)(const struct tuning_firing *), struct spread *ret)
+static int spread_of(const struct tuning_unit *u, double (*get)(const struct tuning_firing *),
+                     struct spread *ret)
 {
     double *v = calloc(u->n ? u->n : 1, sizeof *v);
     size_t n = 0;
@@ -84,7 +85,8 @@ static const char *unit_of_values(const struct tuning_unit *u)
 
 // ---- the change in words ----
 
-static void change_words(const struct tuning_unit *u, const struct proposal_change *c, struct buf *out)
+static void change_words(const struct tuning_unit *u, const struct proposal_change *c,
+                         struct buf *out)
 {
     switch (c->kind) {
     case PROPOSAL_KNOWN_NOISE:
@@ -115,14 +117,16 @@ static void change_words(const struct tuning_unit *u, const struct proposal_chan
         buf_adds(out, "drop it, it watches a test");
         break;
     case PROPOSAL_ANOMALY:
-        buf_addf(out, "expect it from %02d:00 to %02d:00 UTC, as every day", c->hour, (c->hour + c->hours) % 24);
+        buf_addf(out, "expect it from %02d:00 to %02d:00 UTC, as every day", c->hour,
+                 (c->hour + c->hours) % 24);
         break;
     }
 }
 
 static void effect_words(const struct proposal_change *c, struct buf *out)
 {
-    buf_addf(out, "would have removed %zu of %zu firings, %zu of %zu real", c->removed, c->of, c->real_removed, c->real);
+    buf_addf(out, "would have removed %zu of %zu firings, %zu of %zu real", c->removed, c->of,
+             c->real_removed, c->real);
     if (c->other_removed)
         buf_addf(out, ", and %zu that nobody has decided on", c->other_removed);
 }
@@ -180,7 +184,8 @@ static void unit_json(const struct proposal *p, struct jw *w)
     buf_done(&service);
 }
 
-static void evidence_json(const struct proposal *p, int64_t days, const struct spread *lasted, const struct spread *values, struct jw *w)
+static void evidence_json(const struct proposal *p, int64_t days, const struct spread *lasted,
+                          const struct spread *values, struct jw *w)
 {
     const struct tuning_unit *u = &p->unit;
     jw_key(w, "evidence");
@@ -230,11 +235,14 @@ static void how_long(double seconds, struct buf *out)
         buf_adds(out, duration_format((int64_t)(seconds * 1000), text));
 }
 
-static void evidence_words(const struct proposal *p, int64_t days, const struct spread *lasted, const struct spread *values, struct buf *out)
+static void evidence_words(const struct proposal *p, int64_t days, const struct spread *lasted,
+                           const struct spread *values, struct buf *out)
 {
     const struct tuning_unit *u = &p->unit;
-    buf_addf(out, "  %zu firings in %lld days (%.1f a week): %zu noise, %zu real, %zu undecided or unsure", u->n, (long long)days, u->per_week,
-             u->noise, u->real, u->other);
+    buf_addf(
+        out,
+        "  %zu firings in %lld days (%.1f a week): %zu noise, %zu real, %zu undecided or unsure",
+        u->n, (long long)days, u->per_week, u->noise, u->real, u->other);
     if (u->flaps)
         buf_addf(out, "; %zu flaps", u->flaps);
     if (lasted->known) {
@@ -268,8 +276,9 @@ static void indented(struct buf *out, struct str text)
     }
 }
 
-static void write_text(const struct proposal *p, int64_t days, const struct spread *lasted, const struct spread *values, const char *title,
-                       struct str rule, struct buf *out)
+static void write_text(const struct proposal *p, int64_t days, const struct spread *lasted,
+                       const struct spread *values, const char *title, struct str rule,
+                       struct buf *out)
 {
     buf_addf(out, "%s\n", title);
     evidence_words(p, days, lasted, values, out);
@@ -279,8 +288,9 @@ static void write_text(const struct proposal *p, int64_t days, const struct spre
     indented(out, rule);
 }
 
-static void write_body(const struct proposal *p, int64_t days, const struct spread *lasted, const struct spread *values, const char *title,
-                       struct str rule, const char *format, struct buf *out)
+static void write_body(const struct proposal *p, int64_t days, const struct spread *lasted,
+                       const struct spread *values, const char *title, struct str rule,
+                       const char *format, struct buf *out)
 {
     struct jw w = JW(out);
     struct buf words = BUF_INIT(1024);
@@ -327,11 +337,15 @@ static char *members(struct buf *object, int *r)
     return copy(object->data + 1, r);
 }
 
-int proposal_render(struct store *s, const struct proposal *p, int64_t days, struct proposal_draft *ret_draft)
+int proposal_render(struct store *s, const struct proposal *p, int64_t days,
+                    struct proposal_draft *ret_draft)
 {
-    struct buf title = BUF_INIT(MAX_TITLE), unit = BUF_INIT(4096), rule = BUF_INIT(MAX_BODY), body = BUF_INIT(2 * MAX_BODY), text = BUF_INIT(2 * MAX_BODY);
-    struct proposal_draft d = {
-        .kind = p->chosen.kind, .scope = p->unit.scope, .problem_id = p->unit.problem_id, .noise = (int64_t)p->unit.noise};
+    struct buf title = BUF_INIT(MAX_TITLE), unit = BUF_INIT(4096), rule = BUF_INIT(MAX_BODY),
+               body = BUF_INIT(2 * MAX_BODY), text = BUF_INIT(2 * MAX_BODY);
+    struct proposal_draft d = {.kind = p->chosen.kind,
+                               .scope = p->unit.scope,
+                               .problem_id = p->unit.problem_id,
+                               .noise = (int64_t)p->unit.noise};
     struct spread lasted, values;
     const char *format;
     tuning_unit_title(&p->unit, &title);

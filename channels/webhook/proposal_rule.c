@@ -87,7 +87,8 @@ static bool is_plain_label(const char *s)
 static const char *label_of(const struct rule *r, const char *value, const char *fallback)
 {
     for (const cJSON *c = r->labels ? r->labels->child : NULL; c && *value; c = c->next)
-        if (cJSON_IsString(c) && strcmp(c->valuestring, value) == 0 && strcmp(c->string, "alertname") != 0)
+        if (cJSON_IsString(c) && strcmp(c->valuestring, value) == 0 &&
+            strcmp(c->string, "alertname") != 0)
             return c->string;
     return fallback;
 }
@@ -97,15 +98,21 @@ static const char *service_label(const struct rule *r)
     const struct tuning_unit *u = r->unit;
     if (u->scope == SCOPE_PROBLEM)
         return label_of(r, u->service, "service");
-    for (const cJSON *c = r->labels ? r->labels->child : NULL; c; c = c->next) // one of the family: begins with what they share
-        if (cJSON_IsString(c) && u->family[0] && strncmp(c->valuestring, u->family, strlen(u->family)) == 0 && strcmp(c->string, "alertname") != 0)
+    for (const cJSON *c = r->labels ? r->labels->child : NULL; c;
+         c = c->next) // one of the family: begins with what they share
+        if (cJSON_IsString(c) && u->family[0] &&
+            strncmp(c->valuestring, u->family, strlen(u->family)) == 0 &&
+            strcmp(c->string, "alertname") != 0)
             return c->string;
     return "service";
 }
 
 static int hex(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 // Prometheus links to its own graph: ?g0.expr=...
@@ -152,7 +159,8 @@ static void read_sender(struct rule *r, const char *source, const char *url)
 
 static int read_alert(struct store *s, struct rule *r)
 {
-    struct stmt *q = store_sql(s, "SELECT labels, source, generator_url FROM alert WHERE incident_id = ? ORDER BY id LIMIT 1");
+    struct stmt *q = store_sql(s, "SELECT labels, source, generator_url FROM alert WHERE "
+                                  "incident_id = ? ORDER BY id LIMIT 1");
     bind_int(q, 1, r->unit->n ? r->unit->firings[r->unit->n - 1]->id : 0);
     int found = stmt_step(q);
     const char *why;
@@ -187,7 +195,8 @@ static void service_value(const struct rule *r, const char **op, struct buf *val
     }
 }
 
-static void matcher_item(struct buf *out, const char *indent, const char *label, const char *op, const char *value)
+static void matcher_item(struct buf *out, const char *indent, const char *label, const char *op,
+                         const char *value)
 {
     struct buf m = BUF_INIT(8192);
     matcher(&m, label, op, value);
@@ -204,7 +213,8 @@ static void unit_matchers(const struct rule *r, const char *indent)
     const char *op;
     matcher_item(r->out, indent, "alertname", "=", r->unit->alertname);
     if (r->unit->cluster[0])
-        matcher_item(r->out, indent, label_of(r, r->unit->cluster, "cluster"), "=", r->unit->cluster);
+        matcher_item(r->out, indent, label_of(r, r->unit->cluster, "cluster"), "=",
+                     r->unit->cluster);
     service_value(r, &op, &value);
     if (r->unit->scope != SCOPE_RULE && value.len)
         matcher_item(r->out, indent, service_label(r), op, buf_cstr(&value));
@@ -292,7 +302,8 @@ static void prometheus_anomaly(const struct rule *r)
 {
     char after[64];
     int to = (r->change->hour + r->change->hours) % 24;
-    snprintf(after, sizeof after, ") unless on() (hour() >= %d %s hour() < %d)", r->change->hour, r->change->hour < to ? "and" : "or", to);
+    snprintf(after, sizeof after, ") unless on() (hour() >= %d %s hour() < %d)", r->change->hour,
+             r->change->hour < to ? "and" : "or", to);
     if (to == 0)
         snprintf(after, sizeof after, ") unless on() (hour() >= %d)", r->change->hour);
     new_expr(r, "(", after);
@@ -322,7 +333,8 @@ static void alertmanager_inhibit(const struct rule *r)
 
 static void alertmanager_drop(const struct rule *r)
 {
-    buf_adds(r->out, " route:\n   routes:\n+    - receiver: \"null\"   # a receiver of that name with nothing in it; before all other routes\n"
+    buf_adds(r->out, " route:\n   routes:\n+    - receiver: \"null\"   # a receiver of that name "
+                     "with nothing in it; before all other routes\n"
                      "+      matchers:\n");
     unit_matchers(r, "        ");
 }
@@ -374,7 +386,8 @@ static void signoz_filter(const struct rule *r, struct jw *w)
     struct buf value = BUF_INIT(4096), filter = BUF_INIT(8192);
     const char *op;
     service_value(r, &op, &value);
-    buf_addf(&filter, "%s %s '", service_label(r), r->unit->scope == SCOPE_FAMILY ? "NOT REGEXP" : "!=");
+    buf_addf(&filter, "%s %s '", service_label(r),
+             r->unit->scope == SCOPE_FAMILY ? "NOT REGEXP" : "!=");
     for (const char *p = buf_cstr(&value); *p; p++) {
         if (*p == '\'' || (*p == '\\' && r->unit->scope != SCOPE_FAMILY))
             buf_addc(&filter, '\\');
@@ -408,14 +421,17 @@ static void signoz_fields(const struct rule *r, struct jw *w)
     case PROPOSAL_FOR: // all of the window must be over the threshold
         signoz_window(w, r->change->seconds, "2");
         break;
-    case PROPOSAL_KEEP_FIRING: // it has no keep_firing_for: the mean of a longer window does not flap
+    case PROPOSAL_KEEP_FIRING: // it has no keep_firing_for: the mean of a longer window does not
+                               // flap
         signoz_window(w, r->change->seconds, "3");
         break;
     case PROPOSAL_GROUP:
-        jw_kstr(w, "group by of each query, instead", label_of(r, r->unit->cluster, "k8s.cluster.name"));
+        jw_kstr(w, "group by of each query, instead",
+                label_of(r, r->unit->cluster, "k8s.cluster.name"));
         break;
     case PROPOSAL_INHIBIT:
-        jw_kstr(w, "fires only while this one does not (add its query, and a formula)", r->change->other);
+        jw_kstr(w, "fires only while this one does not (add its query, and a formula)",
+                r->change->other);
         break;
     case PROPOSAL_DROP:
         signoz_filter(r, w);
@@ -491,7 +507,9 @@ static void grafana_policy(const struct rule *r)
     buf_adds(r->out, "+  - mute_time_intervals: [\"daily\"]\n");
     grafana_object_matchers(r);
     int to = (r->change->hour + r->change->hours) % 24;
-    buf_addf(r->out, " muteTimes:\n+  - name: \"daily\"\n+    time_intervals: [{times: [{start_time: \"%02d:00\", end_time: \"%02d:00\"}]}]   # UTC\n",
+    buf_addf(r->out,
+             " muteTimes:\n+  - name: \"daily\"\n+    time_intervals: [{times: [{start_time: "
+             "\"%02d:00\", end_time: \"%02d:00\"}]}]   # UTC\n",
              r->change->hour, to ? to : 24);
 }
 
@@ -508,7 +526,8 @@ static const char *write_grafana(const struct rule *r)
         break;
     case PROPOSAL_THRESHOLD:
         grafana_rule(r);
-        buf_addf(r->out, "+    condition: evaluator {type: %s, params: [", r->change->below ? "lt" : "gt");
+        buf_addf(r->out, "+    condition: evaluator {type: %s, params: [",
+                 r->change->below ? "lt" : "gt");
         proposal_number(r->change->threshold, r->out);
         buf_adds(r->out, "]}\n");
         break;
@@ -528,17 +547,24 @@ static const char *write_grafana(const struct rule *r)
     return "grafana";
 }
 
-int proposal_rule_write(struct store *s, const struct tuning_unit *u, const struct proposal_change *c, struct buf *out, const char **ret_format)
+int proposal_rule_write(struct store *s, const struct tuning_unit *u,
+                        const struct proposal_change *c, struct buf *out, const char **ret_format)
 {
-    struct rule rule = {.unit = u, .change = c, .out = out, .rule_id = BUF_INIT(512), .expr = BUF_INIT(2 * MAX_EXPR)};
+    struct rule rule = {.unit = u,
+                        .change = c,
+                        .out = out,
+                        .rule_id = BUF_INIT(512),
+                        .expr = BUF_INIT(2 * MAX_EXPR)};
     int r = read_alert(s, &rule);
     if (c->kind == PROPOSAL_KNOWN_NOISE) {
-        buf_adds(out, "decide_proposal accepted: dismissed as known noise for 14 days; every 10th is looked at, any other verdict ends it\n");
+        buf_adds(out, "decide_proposal accepted: dismissed as known noise for 14 days; every 10th "
+                      "is looked at, any other verdict ends it\n");
         *ret_format = "memory";
     } else if (rule.sender == SENDER_SIGNOZ) {
         *ret_format = write_signoz(&rule);
     } else {
-        *ret_format = rule.sender == SENDER_GRAFANA ? write_grafana(&rule) : write_prometheus(&rule);
+        *ret_format =
+            rule.sender == SENDER_GRAFANA ? write_grafana(&rule) : write_prometheus(&rule);
     }
     cJSON_Delete(rule.labels);
     buf_done(&rule.rule_id);

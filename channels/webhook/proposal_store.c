@@ -14,7 +14,8 @@
 
 int proposal_applied_at(struct store *s, const char *unit, int64_t *ret_at)
 {
-    struct stmt *q = store_sql(s, "SELECT max(decided_at) FROM proposal WHERE unit = ? AND decision = 3");
+    struct stmt *q =
+        store_sql(s, "SELECT max(decided_at) FROM proposal WHERE unit = ? AND decision = 3");
     bind_text(q, 1, unit);
     int r = stmt_step(q);
     if (r > 0)
@@ -30,12 +31,17 @@ struct about {
     const char *alertname, *cluster, *family; // borrowed
 };
 
-// Incidents in [from, to), all or only those that were noise; *ret_first is when the first of all opened.
-static int count_incidents(struct store *s, const struct about *a, int64_t from, int64_t to, bool noise, int64_t *ret_n, int64_t *ret_first)
+// Incidents in [from, to), all or only those that were noise; *ret_first is when the first of all
+// opened.
+static int count_incidents(struct store *s, const struct about *a, int64_t from, int64_t to,
+                           bool noise, int64_t *ret_n, int64_t *ret_first)
 {
-    struct stmt *q = store_sql(s, "SELECT count(*), min(opened_at) FROM incident WHERE opened_at >= ?1 AND opened_at < ?2 AND kind = 0"
-                                  " AND (?3 = 0 OR verdict = 1) AND problem_id IN (SELECT id FROM problem WHERE alertname = ?4"
-                                  " AND CASE ?5 WHEN 0 THEN id = ?6 WHEN 1 THEN cluster = ?7 AND family = ?8 ELSE 1 END)");
+    struct stmt *q = store_sql(
+        s, "SELECT count(*), min(opened_at) FROM incident WHERE opened_at >= ?1 AND opened_at < ?2 "
+           "AND kind = 0"
+           " AND (?3 = 0 OR verdict = 1) AND problem_id IN (SELECT id FROM problem WHERE alertname "
+           "= ?4"
+           " AND CASE ?5 WHEN 0 THEN id = ?6 WHEN 1 THEN cluster = ?7 AND family = ?8 ELSE 1 END)");
     bind_int(q, 1, from);
     bind_int(q, 2, to);
     bind_int(q, 3, noise);
@@ -57,7 +63,8 @@ static int count_incidents(struct store *s, const struct about *a, int64_t from,
 
 static int insert(struct store *s, struct proposal_draft *d, int64_t now)
 {
-    struct stmt *q = store_sql(s, "INSERT INTO proposal(kind, unit, scope, problem_id, alertname, cluster, family, created_at, noise, title, body, text)"
+    struct stmt *q = store_sql(s, "INSERT INTO proposal(kind, unit, scope, problem_id, alertname, "
+                                  "cluster, family, created_at, noise, title, body, text)"
                                   " VALUES(?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?, ?)");
     bind_int(q, 1, d->kind);
     bind_text(q, 2, d->unit);
@@ -79,7 +86,8 @@ static int insert(struct store *s, struct proposal_draft *d, int64_t now)
 
 static int update(struct store *s, const struct proposal_draft *d)
 {
-    struct stmt *q = store_sql(s, "UPDATE proposal SET noise = ?2, title = ?3, body = ?4, text = ?5 WHERE id = ?1");
+    struct stmt *q = store_sql(
+        s, "UPDATE proposal SET noise = ?2, title = ?3, body = ?4, text = ?5 WHERE id = ?1");
     bind_int(q, 1, d->id);
     bind_int(q, 2, d->noise);
     bind_text(q, 3, d->title);
@@ -88,10 +96,12 @@ static int update(struct store *s, const struct proposal_draft *d)
     return stmt_run(q);
 }
 
-// A no to one change of a rule is a no to the next one too, until there is as much noise again as it rested on. 1 = it holds.
+// A no to one change of a rule is a no to the next one too, until there is as much noise again as
+// it rested on. 1 = it holds.
 static int no_holds(struct store *s, const struct proposal_draft *d, int64_t now)
 {
-    struct stmt *q = store_sql(s, "SELECT decided_at, noise FROM proposal WHERE unit = ? AND (kind = 0) = ? AND decision = 2 ORDER BY decided_at DESC LIMIT 1");
+    struct stmt *q = store_sql(s, "SELECT decided_at, noise FROM proposal WHERE unit = ? AND (kind "
+                                  "= 0) = ? AND decision = 2 ORDER BY decided_at DESC LIMIT 1");
     bind_text(q, 1, d->unit);
     bind_int(q, 2, d->kind == PROPOSAL_KNOWN_NOISE);
     int r = stmt_step(q);
@@ -107,8 +117,10 @@ static int no_holds(struct store *s, const struct proposal_draft *d, int64_t now
 // The row that still speaks for the draft: open, or accepted and not yet applied. 1 = found.
 static int find_row(struct store *s, struct proposal_draft *d, int64_t now, bool *ret_open)
 {
-    struct stmt *q = store_sql(s, "SELECT id, decision FROM proposal WHERE unit = ?1 AND kind = ?2 AND (decision = 0 OR (decision = 1"
-                                  " AND (kind <> 0 OR decided_at >= ?3))) ORDER BY decision DESC, id DESC LIMIT 1");
+    struct stmt *q = store_sql(
+        s, "SELECT id, decision FROM proposal WHERE unit = ?1 AND kind = ?2 AND (decision = 0 OR "
+           "(decision = 1"
+           " AND (kind <> 0 OR decided_at >= ?3))) ORDER BY decision DESC, id DESC LIMIT 1");
     bind_text(q, 1, d->unit);
     bind_int(q, 2, d->kind);
     bind_int(q, 3, now - NOISE_DAYS * DAY_MS);
@@ -136,7 +148,8 @@ int proposal_save(struct store *s, struct proposal_draft *d, int64_t now)
 
 // ---- deciding ----
 
-int proposal_decide(struct store *s, int64_t id, enum proposal_decision decision, const char *by, const char *note, int64_t now)
+int proposal_decide(struct store *s, int64_t id, enum proposal_decision decision, const char *by,
+                    const char *note, int64_t now)
 {
     struct buf detail = BUF_INIT(8192);
     struct stmt *q = store_sql(s, "SELECT kind, title FROM proposal WHERE id = ?");
@@ -145,13 +158,15 @@ int proposal_decide(struct store *s, int64_t id, enum proposal_decision decision
     if (r <= 0)
         return r < 0 ? r : -ENOENT;
     bool known_noise = col_int(q, 0) == PROPOSAL_KNOWN_NOISE;
-    buf_addf(&detail, "#%lld %s: %s%s%s", (long long)id, proposal_decision_name(decision), col_text(q, 1), note[0] ? "; " : "", note);
+    buf_addf(&detail, "#%lld %s: %s%s%s", (long long)id, proposal_decision_name(decision),
+             col_text(q, 1), note[0] ? "; " : "", note);
     stmt_reset(q);
     if (known_noise && decision == DECISION_APPLIED)
         r = -EINVAL;
     else
         r = detail.error;
-    q = store_sql(s, "UPDATE proposal SET decision = ?2, decided_at = ?3, decided_by = ?4, note = ?5 WHERE id = ?1");
+    q = store_sql(s, "UPDATE proposal SET decision = ?2, decided_at = ?3, decided_by = ?4, note = "
+                     "?5 WHERE id = ?1");
     bind_int(q, 1, id);
     bind_int(q, 2, decision);
     bind_int(q, 3, now);
@@ -172,10 +187,12 @@ struct measure {
     bool known;                 // there was time enough
 };
 
-static int measure(struct store *s, const struct about *a, int64_t applied_at, int64_t now, struct measure *ret)
+static int measure(struct store *s, const struct about *a, int64_t applied_at, int64_t now,
+                   struct measure *ret)
 {
     int64_t before = 0, after = 0, first = 0, ignored;
-    int r = count_incidents(s, a, applied_at - BEFORE_DAYS * DAY_MS, applied_at, false, &before, &first);
+    int r = count_incidents(s, a, applied_at - BEFORE_DAYS * DAY_MS, applied_at, false, &before,
+                            &first);
     if (r == 0)
         r = count_incidents(s, a, applied_at, now + 1, false, &after, &ignored);
     if (r < 0)
@@ -211,11 +228,15 @@ static void write_measure(const struct measure *m, struct jw *w, struct buf *tex
     else
         jw_null(w);
     jw_object_end(w);
-    buf_addf(text, "  since it was applied, %.1f days: %.1f firings a week, before %.1f: %s\n", m->days, m->after, m->before,
-             !m->known ? "too early to say" : helped ? "it helped" : "it did not help");
+    buf_addf(text, "  since it was applied, %.1f days: %.1f firings a week, before %.1f: %s\n",
+             m->days, m->after, m->before,
+             !m->known ? "too early to say"
+             : helped  ? "it helped"
+                       : "it did not help");
 }
 
-static int write_decision(struct store *s, struct stmt *q, int64_t now, struct jw *w, struct buf *text)
+static int write_decision(struct store *s, struct stmt *q, int64_t now, struct jw *w,
+                          struct buf *text)
 {
     int64_t decision = col_int(q, 3), at = col_int(q, 4);
     char when[RFC3339_SIZE];
@@ -224,12 +245,14 @@ static int write_decision(struct store *s, struct stmt *q, int64_t now, struct j
     jw_kstr(w, "decided_by", col_is_null(q, 5) ? NULL : col_text(q, 5));
     jw_kstr(w, "note", col_text(q, 6)[0] ? col_text(q, 6) : NULL);
     if (decision != DECISION_OPEN)
-        buf_addf(text, "  %s %s by the %s%s%s\n", proposal_decision_name(decision), rfc3339_format(at / 1000 * 1000, when), col_text(q, 5),
+        buf_addf(text, "  %s %s by the %s%s%s\n", proposal_decision_name(decision),
+                 rfc3339_format(at / 1000 * 1000, when), col_text(q, 5),
                  col_text(q, 6)[0] ? ": " : "", col_text(q, 6));
     if (decision != DECISION_APPLIED)
         return 0;
     struct measure m;
-    struct about a = {col_int(q, 7), col_int(q, 8), col_text(q, 9), col_text(q, 10), col_text(q, 11)};
+    struct about a = {col_int(q, 7), col_int(q, 8), col_text(q, 9), col_text(q, 10),
+                      col_text(q, 11)};
     int r = measure(s, &a, at, now, &m);
     if (r == 0)
         write_measure(&m, w, text);
@@ -238,7 +261,8 @@ static int write_decision(struct store *s, struct stmt *q, int64_t now, struct j
 
 int proposal_write(struct store *s, int64_t id, int64_t now, struct jw *w, struct buf *text)
 {
-    struct stmt *q = store_sql(s, "SELECT body, text, created_at, decision, decided_at, decided_by, note, scope, problem_id, alertname, cluster, family"
+    struct stmt *q = store_sql(s, "SELECT body, text, created_at, decision, decided_at, "
+                                  "decided_by, note, scope, problem_id, alertname, cluster, family"
                                   " FROM proposal WHERE id = ?");
     bind_int(q, 1, id);
     int r = stmt_step(q);
@@ -259,7 +283,8 @@ int proposal_write(struct store *s, int64_t id, int64_t now, struct jw *w, struc
 
 int proposal_next_decided(struct store *s, int64_t before, int64_t now, int64_t *ret_id)
 {
-    struct stmt *q = store_sql(s, "SELECT id FROM proposal WHERE id < ? AND (decision = 3 OR (decision = 1 AND (kind <> 0 OR decided_at >= ?)))"
+    struct stmt *q = store_sql(s, "SELECT id FROM proposal WHERE id < ? AND (decision = 3 OR "
+                                  "(decision = 1 AND (kind <> 0 OR decided_at >= ?)))"
                                   " AND decided_at >= ? ORDER BY id DESC LIMIT 1");
     bind_int(q, 1, before);
     bind_int(q, 2, now - NOISE_DAYS * DAY_MS);

@@ -17,12 +17,14 @@ bool firing_is_noise(const struct tuning_firing *f)
 
 bool firing_is_real(const struct tuning_firing *f)
 {
-    return f->verdict == VERDICT_REAL || f->verdict == VERDICT_AUTO_FIXED || f->verdict == VERDICT_ESCALATED;
+    return f->verdict == VERDICT_REAL || f->verdict == VERDICT_AUTO_FIXED ||
+           f->verdict == VERDICT_ESCALATED;
 }
 
 static int by_time(const void *a, const void *b)
 {
-    const struct tuning_firing *x = *(struct tuning_firing *const *)a, *y = *(struct tuning_firing *const *)b;
+    const struct tuning_firing *x = *(struct tuning_firing *const *)a,
+                               *y = *(struct tuning_firing *const *)b;
     if (x->opened_at != y->opened_at)
         return x->opened_at < y->opened_at ? -1 : 1;
     return x->id < y->id ? -1 : x->id > y->id;
@@ -75,10 +77,12 @@ static void name(const struct tuning_data *d, size_t first, size_t end, struct t
         u->service = "";
 }
 
-int tuning_unit_make(const struct tuning_data *d, enum proposal_scope scope, size_t first, size_t end, int64_t since, struct tuning_unit *ret_unit)
+int tuning_unit_make(const struct tuning_data *d, enum proposal_scope scope, size_t first,
+                     size_t end, int64_t since, struct tuning_unit *ret_unit)
 {
     struct tuning_unit u = {.scope = scope};
-    size_t from = d->problems[first].first, to = d->problems[end - 1].first + d->problems[end - 1].n;
+    size_t from = d->problems[first].first,
+           to = d->problems[end - 1].first + d->problems[end - 1].n;
     u.firings = calloc(to - from, sizeof(struct tuning_firing *));
     if (!u.firings)
         return -ENOMEM;
@@ -87,7 +91,8 @@ int tuning_unit_make(const struct tuning_data *d, enum proposal_scope scope, siz
             u.firings[u.n++] = &d->firings[i];
     qsort(u.firings, u.n, sizeof(struct tuning_firing *), by_time);
     if (u.n > UNIT_MAX_FIRINGS) {
-        memmove(u.firings, u.firings + u.n - UNIT_MAX_FIRINGS, UNIT_MAX_FIRINGS * sizeof(struct tuning_firing *));
+        memmove(u.firings, u.firings + u.n - UNIT_MAX_FIRINGS,
+                UNIT_MAX_FIRINGS * sizeof(struct tuning_firing *));
         u.n = UNIT_MAX_FIRINGS;
     }
     name(d, first, end, &u);
@@ -115,7 +120,8 @@ void tuning_unit_key(const struct tuning_unit *u, struct buf *out)
     buf_addf(out, "%c%s", KEY_SEPARATOR, u->alertname);
     if (u->scope == SCOPE_RULE)
         return;
-    buf_addf(out, "%c%s%c%s", KEY_SEPARATOR, u->cluster, KEY_SEPARATOR, u->scope == SCOPE_FAMILY ? u->family : u->service);
+    buf_addf(out, "%c%s%c%s", KEY_SEPARATOR, u->cluster, KEY_SEPARATOR,
+             u->scope == SCOPE_FAMILY ? u->family : u->service);
     if (u->scope == SCOPE_PROBLEM)
         buf_addf(out, "%c%s", KEY_SEPARATOR, u->namespace);
 }

@@ -10,24 +10,44 @@
 #include "common/text.h"
 
 #define MAX_TEXT (64 * 1024)
-#define MAX_PROPOSALS_BYTES (34 * 1024) // text and JSON together, before they are quoted into the line
+#define MAX_PROPOSALS_BYTES                                                                        \
+    (34 * 1024) // text and JSON together, before they are quoted into the line
 #define MAX_NOTE 2000
 #define DEFAULT_DAYS 30
 #define TOOL_PATIENCE_MS 5000
 
 const struct mcp_param tuning_proposals_params[1] = {
-    {.name = "days", .description = "the window, default 30", .type = MCP_INTEGER, .min = 1, .max = 3650},
+    {.name = "days",
+     .description = "the window, default 30",
+     .type = MCP_INTEGER,
+     .min = 1,
+     .max = 3650},
 };
 
 const struct mcp_param decide_proposal_params[3] = {
-    {.name = "proposal_id", .description = "its number", .type = MCP_INTEGER, .required = true, .min = 1, .max = 9007199254740991.0},
-    {.name = "decision", .description = "what a person said: accepted (of known_noise: dismiss it), rejected, or applied: the rule is changed, measure it from now on", .type = MCP_STRING, .required = true, .one_of = proposal_decision_names},
-    {.name = "note", .description = "who said it, in their words", .type = MCP_STRING, .max = MAX_NOTE},
+    {.name = "proposal_id",
+     .description = "its number",
+     .type = MCP_INTEGER,
+     .required = true,
+     .min = 1,
+     .max = 9007199254740991.0},
+    {.name = "decision",
+     .description = "what a person said: accepted (of known_noise: dismiss it), rejected, or "
+                    "applied: the rule is changed, measure it from now on",
+     .type = MCP_STRING,
+     .required = true,
+     .one_of = proposal_decision_names},
+    {.name = "note",
+     .description = "who said it, in their words",
+     .type = MCP_STRING,
+     .max = MAX_NOTE},
 };
 
 static const char *commit_failed(int error)
 {
-    return error == -ENOSPC ? "disk full" : error == -EBUSY ? "locked by another process" : "see the log";
+    return error == -ENOSPC  ? "disk full"
+           : error == -EBUSY ? "locked by another process"
+                             : "see the log";
 }
 
 // ---- tuning_proposals ----
@@ -53,7 +73,8 @@ static void list_done(struct commit_job *job, int error)
     if (error == 0)
         mcp_call_finish(l->call, buf_str(&text), buf_str(&json));
     else
-        mcp_call_error(l->call, "the proposals could not be remembered, call again: %s", commit_failed(error));
+        mcp_call_error(l->call, "the proposals could not be remembered, call again: %s",
+                       commit_failed(error));
     proposal_list_done(&l->list);
     buf_done(&json);
     buf_done(&text);
@@ -64,9 +85,12 @@ void tool_tuning_proposals(struct mcp_call *call, const cJSON *args, void *data)
 {
     struct webhook_tools *t = data;
     struct list_job *l = calloc(1, sizeof *l);
-    int r = l ? proposal_list_make(t->store, json_int(args, "days", DEFAULT_DAYS), clock_wall_ms(), &l->list) : -ENOMEM;
+    int r = l ? proposal_list_make(t->store, json_int(args, "days", DEFAULT_DAYS), clock_wall_ms(),
+                                   &l->list)
+              : -ENOMEM;
     if (r < 0) {
-        mcp_call_error(call, "the store cannot be read: %s", r == -ENOMEM ? "out of memory" : store_error(t->store));
+        mcp_call_error(call, "the store cannot be read: %s",
+                       r == -ENOMEM ? "out of memory" : store_error(t->store));
         free(l);
         return;
     }
@@ -102,9 +126,10 @@ static void decide_answer(struct decide_job *d)
     jw_ktime(&w, "decided_at", d->now);
     jw_object_end(&w);
     buf_addf(&text, "proposal #%lld is %s%s", (long long)d->id, proposal_decision_name(d->decision),
-             d->decision == DECISION_APPLIED    ? ": firings before and after are compared from now on"
-             : d->decision == DECISION_REJECTED ? ": it stays away until there is as much noise again"
-                                                : "");
+             d->decision == DECISION_APPLIED ? ": firings before and after are compared from now on"
+             : d->decision == DECISION_REJECTED
+                 ? ": it stays away until there is as much noise again"
+                 : "");
     mcp_call_finish(d->call, buf_str(&text), buf_str(&json));
     buf_done(&json);
     buf_done(&text);
@@ -118,9 +143,11 @@ static void decide_done(struct commit_job *job, int error)
     else if (error == -ENOENT)
         mcp_call_error(d->call, "proposal_id: there is no proposal %lld", (long long)d->id);
     else if (error == -EINVAL)
-        mcp_call_error(d->call, "decision: known noise is accepted or rejected, there is no rule to apply");
+        mcp_call_error(d->call,
+                       "decision: known noise is accepted or rejected, there is no rule to apply");
     else
-        mcp_call_error(d->call, "nothing was recorded, call again: the store could not commit (%s)", commit_failed(error));
+        mcp_call_error(d->call, "nothing was recorded, call again: the store could not commit (%s)",
+                       commit_failed(error));
     buf_done(&d->note);
     free(d);
 }

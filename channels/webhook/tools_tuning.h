@@ -1,6 +1,7 @@
 #pragma once
 
-// The tools that propose better alert rules and record what people decide: tuning_proposals and decide_proposal (design.md, 5).
+// The tools that propose better alert rules and record what people decide: tuning_proposals and
+// decide_proposal (design.md, 5).
 
 #include "mcp/tools.h"
 

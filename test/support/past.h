@@ -1,12 +1,14 @@
 #pragma once
 
-// Incidents of the past, written straight into the store: what a test needs weeks of. Include after temp_store.h.
+// Incidents of the past, written straight into the store: what a test needs weeks of. Include after
+// temp_store.h.
 
 #include "channels/webhook/terms.h"
 #include "common/json.h"
 
 struct past { // zero means: as in past_fire
-    const char *alertname, *cluster, *namespace, *service, *source, *url, *value, *threshold, *description, *label, *label_value;
+    const char *alertname, *cluster, *namespace, *service, *source, *url, *value, *threshold,
+        *description, *label, *label_value;
     int64_t at, lasted; // wall ms, ms; lasted -1 = still fires
     enum verdict verdict;
     int severity, flaps;
@@ -20,12 +22,16 @@ static inline const char *past_or(const char *s, const char *fallback)
 
 static inline int64_t past_problem(struct store *s, const struct past *p)
 {
-    const char *names[] = {p->alertname, past_or(p->cluster, "dev-eu"), past_or(p->namespace, "ns"), past_or(p->service, "svc")};
-    struct stmt *q = store_sql(s, "INSERT OR IGNORE INTO problem(alertname, cluster, namespace, service) VALUES(?, ?, ?, ?)");
+    const char *names[] = {p->alertname, past_or(p->cluster, "dev-eu"), past_or(p->namespace, "ns"),
+                           past_or(p->service, "svc")};
+    struct stmt *q = store_sql(
+        s,
+        "INSERT OR IGNORE INTO problem(alertname, cluster, namespace, service) VALUES(?, ?, ?, ?)");
     for (int i = 0; i < 4; i++)
         bind_text(q, i + 1, names[i]);
     assert_int_equal(stmt_run(q), 0);
-    q = store_sql(s, "SELECT id FROM problem WHERE alertname = ? AND cluster = ? AND namespace = ? AND service = ?");
+    q = store_sql(s, "SELECT id FROM problem WHERE alertname = ? AND cluster = ? AND namespace = ? "
+                     "AND service = ?");
     for (int i = 0; i < 4; i++)
         bind_text(q, i + 1, names[i]);
     assert_int_equal(stmt_step(q), 1);
@@ -55,8 +61,10 @@ static inline void past_alert(struct store *s, int64_t incident, const struct pa
     if (p->description)
         jw_kstr(&w, "description", p->description);
     jw_object_end(&w);
-    struct stmt *q = store_sql(s, "INSERT INTO alert(incident_id, source, fingerprint, status, labels, annotations, node, starts_at, ends_at,"
-                                  " generator_url, first_at, last_at) VALUES(?1, ?2, 'f' || ?1, 1, ?3, ?4, '', ?5, ?6, ?7, ?5, ?5)");
+    struct stmt *q = store_sql(s, "INSERT INTO alert(incident_id, source, fingerprint, status, "
+                                  "labels, annotations, node, starts_at, ends_at,"
+                                  " generator_url, first_at, last_at) VALUES(?1, ?2, 'f' || ?1, 1, "
+                                  "?3, ?4, '', ?5, ?6, ?7, ?5, ?5)");
     bind_int(q, 1, incident);
     bind_text(q, 2, past_or(p->source, "prometheus"));
     bind_text(q, 3, buf_cstr(&labels));
@@ -74,9 +82,11 @@ static inline void past_alert(struct store *s, int64_t incident, const struct pa
 static inline int64_t past_fire(struct store *s, struct past p)
 {
     int64_t problem = past_problem(s, &p);
-    struct stmt *q = store_sql(s, "INSERT INTO incident(problem_id, environment, source, severity, status, state, verdict, opened_at, last_seen_at,"
-                     " closed_at, asked_at, since_at, since_boot, decided_at, flaps)"
-                     " VALUES(?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, 0), ?8, ?8, ?9, ?8, ?8, 0, ?10, ?11)");
+    struct stmt *q = store_sql(
+        s, "INSERT INTO incident(problem_id, environment, source, severity, status, state, "
+           "verdict, opened_at, last_seen_at,"
+           " closed_at, asked_at, since_at, since_boot, decided_at, flaps)"
+           " VALUES(?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, 0), ?8, ?8, ?9, ?8, ?8, 0, ?10, ?11)");
     bind_int(q, 1, problem);
     bind_int(q, 2, p.prod);
     bind_text(q, 3, past_or(p.source, "prometheus"));

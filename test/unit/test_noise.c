@@ -77,9 +77,17 @@ static void make_noise(struct alert a, int n)
 static bool is_folded(int64_t id)
 {
     bool folded = ask_int_with(t.store, "SELECT folded FROM incident WHERE id = ?", id) == 1;
-    bool decided = ask_int_with(t.store, "SELECT state = 3 AND verdict IS 1 AND due_at IS NULL FROM incident WHERE id = ?", id) == 1;
-    bool by_memory = ask_int_with(t.store, "SELECT count(*) FROM verdict WHERE incident_id = ? AND by = 'memory'", id) > 0;
-    bool waits = ask_int_with(t.store, "SELECT state = 0 AND due_at = 0 FROM incident WHERE id = ?", id) == 1;
+    bool decided =
+        ask_int_with(
+            t.store,
+            "SELECT state = 3 AND verdict IS 1 AND due_at IS NULL FROM incident WHERE id = ?",
+            id) == 1;
+    bool by_memory =
+        ask_int_with(t.store,
+                     "SELECT count(*) FROM verdict WHERE incident_id = ? AND by = 'memory'",
+                     id) > 0;
+    bool waits = ask_int_with(t.store, "SELECT state = 0 AND due_at = 0 FROM incident WHERE id = ?",
+                              id) == 1;
     assert_true(folded == decided);
     assert_true(!folded || by_memory);
     assert_true(folded || waits);
@@ -96,7 +104,11 @@ static void test_three_noise_verdicts(void **state)
     }
     int64_t id = fire(noisy());
     assert_true(is_folded(id));
-    assert_int_equal(ask_int_with(t.store, "SELECT count(*) FROM trail WHERE incident_id = ? AND actor = 'memory' AND action = 'verdict'", id), 1);
+    assert_int_equal(ask_int_with(t.store,
+                                  "SELECT count(*) FROM trail WHERE incident_id = ? AND actor = "
+                                  "'memory' AND action = 'verdict'",
+                                  id),
+                     1);
 }
 
 static void test_many_verdicts_on_one_incident_are_one(void **state)
@@ -190,7 +202,8 @@ static void test_expires(void **state)
     assert_false(is_folded(fire(noisy())));
 }
 
-// 13 days later the memory itself has said noise often enough, which is nothing; and so is a yes to what it said.
+// 13 days later the memory itself has said noise often enough, which is nothing; and so is a yes to
+// what it said.
 static void test_memory_is_no_evidence(void **state)
 {
     (void)state;
@@ -214,8 +227,9 @@ static void test_a_real_look_is_evidence(void **state)
         int64_t id = fire(noisy());
         assert_int_equal(is_folded(id), i % NOISE_LOOK_EVERY != 0);
         if (i % NOISE_LOOK_EVERY == 0) {
-            assert_string_equal(ask_text(t.store, "SELECT ask FROM incident ORDER BY id DESC LIMIT 1"),
-                                "a real look is due: the last 9 were dismissed unseen as known noise");
+            assert_string_equal(
+                ask_text(t.store, "SELECT ask FROM incident ORDER BY id DESC LIMIT 1"),
+                "a real look is due: the last 9 were dismissed unseen as known noise");
             decide(&t, id, VERDICT_NOISE, now);
         }
     }
@@ -227,9 +241,19 @@ static void test_a_real_look_is_evidence(void **state)
 
 static int64_t propose(int64_t problem_id)
 {
-    char unit[] = "u", title[] = "t", body[] = "\"a\":1", text[] = "t\n", name[] = "High Latency", cluster[] = "platform-prod", family[] = "";
-    struct proposal_draft d = {.kind = PROPOSAL_KNOWN_NOISE, .scope = SCOPE_PROBLEM, .problem_id = problem_id, .noise = 3,
-                               .unit = unit, .title = title, .body = body, .text = text, .alertname = name, .cluster = cluster, .family = family};
+    char unit[] = "u", title[] = "t", body[] = "\"a\":1", text[] = "t\n", name[] = "High Latency",
+         cluster[] = "platform-prod", family[] = "";
+    struct proposal_draft d = {.kind = PROPOSAL_KNOWN_NOISE,
+                               .scope = SCOPE_PROBLEM,
+                               .problem_id = problem_id,
+                               .noise = 3,
+                               .unit = unit,
+                               .title = title,
+                               .body = body,
+                               .text = text,
+                               .alertname = name,
+                               .cluster = cluster,
+                               .family = family};
     assert_int_equal(proposal_save(t.store, &d, now), 0);
     return d.id;
 }
@@ -250,7 +274,9 @@ static void test_prod_needs_the_owner(void **state)
     assert_true(is_folded(fire(in_prod())));
     answer(id, DECISION_REJECTED); // a word taken back
     assert_false(is_folded(fire(in_prod())));
-    assert_int_equal(ask_int(t.store, "SELECT count(*) FROM trail WHERE action = 'proposal' AND actor = 'agent' AND detail LIKE '%Ana said so'"), 2);
+    assert_int_equal(ask_int(t.store, "SELECT count(*) FROM trail WHERE action = 'proposal' AND "
+                                      "actor = 'agent' AND detail LIKE '%Ana said so'"),
+                     2);
 }
 
 static void test_a_yes_is_for_one_problem(void **state)
@@ -280,7 +306,8 @@ static void test_known_noise_is_not_applied(void **state)
     make_noise(in_prod(), 3);
     int64_t id = propose(ask_int(t.store, "SELECT id FROM problem"));
     assert_int_equal(proposal_decide(t.store, id, DECISION_APPLIED, "agent", "", now), -EINVAL);
-    assert_int_equal(proposal_decide(t.store, id + 1, DECISION_ACCEPTED, "agent", "", now), -ENOENT);
+    assert_int_equal(proposal_decide(t.store, id + 1, DECISION_ACCEPTED, "agent", "", now),
+                     -ENOENT);
 }
 
 // ---- more alerts of a folded incident ----
@@ -308,7 +335,8 @@ static void test_members_join_silently(void **state)
     assert_int_equal(take_alert(&t, now, member("f2")), id);
     assert_int_equal(take_alert(&t, now, member("f3")), id);
     assert_true(is_folded(id));
-    assert_int_equal(ask_int(t.store, "SELECT folds FROM problem"), 1); // one firing, however many alerts
+    assert_int_equal(ask_int(t.store, "SELECT folds FROM problem"),
+                     1); // one firing, however many alerts
 }
 
 static void test_a_worse_member_asks(void **state)
@@ -319,7 +347,8 @@ static void test_a_worse_member_asks(void **state)
     worse.severity = SEVERITY_ERROR;
     assert_int_equal(take_alert(&t, now, worse), id);
     assert_false(is_folded(id));
-    assert_int_equal(ask_int_with(t.store, "SELECT verdict IS NULL FROM incident WHERE id = ?", id), 1);
+    assert_int_equal(ask_int_with(t.store, "SELECT verdict IS NULL FROM incident WHERE id = ?", id),
+                     1);
     assert_int_equal(ask_int(t.store, "SELECT count(*) FROM noise_fold"), 0);
 }
 
@@ -327,7 +356,9 @@ static void test_a_member_after_the_end_of_it_asks(void **state)
 {
     (void)state;
     int64_t id = fold_one();
-    run_sql(t.store, "UPDATE incident SET verdict = 4 WHERE id = 1"); // somebody looked again at an earlier one
+    run_sql(
+        t.store,
+        "UPDATE incident SET verdict = 4 WHERE id = 1"); // somebody looked again at an earlier one
     assert_int_equal(take_alert(&t, now, member("f2")), id);
     assert_false(is_folded(id));
 }
@@ -364,8 +395,11 @@ static void test_lines(void **state)
     assert_true(noise_waits(t.store));
     assert_int_equal(noise_lines(t.store, &out, &n), 0);
     assert_int_equal(n, 4);
-    assert_string_equal(buf_cstr(&out), "4 known-noise incidents folded: 3x High Latency on checkout (dev-eu) #10, 1x High Latency on other (dev-eu) #7\n"
-                                        "the memory has logged them as noise: nothing to do or to log, unless one looks real to you");
+    assert_string_equal(buf_cstr(&out),
+                        "4 known-noise incidents folded: 3x High Latency on checkout (dev-eu) #10, "
+                        "1x High Latency on other (dev-eu) #7\n"
+                        "the memory has logged them as noise: nothing to do or to log, unless one "
+                        "looks real to you");
     assert_int_equal(noise_told(t.store, now), 0); // all but the last
     buf_clear(&out);
     assert_int_equal(noise_lines(t.store, &out, &n), 0);
@@ -380,9 +414,11 @@ static void test_index(void **state)
 {
     (void)state;
     static const char *const plans[] = {
-        "EXPLAIN QUERY PLAN SELECT 1 FROM incident WHERE problem_id = ? AND verdict IN (2, 3, 4, 5) AND folded IN (0, 1)"
+        "EXPLAIN QUERY PLAN SELECT 1 FROM incident WHERE problem_id = ? AND verdict IN (2, 3, 4, "
+        "5) AND folded IN (0, 1)"
         " AND decided_at >= ? AND kind = 0 LIMIT 1",
-        "EXPLAIN QUERY PLAN SELECT 1 FROM incident WHERE problem_id = ? AND verdict = 1 AND folded = 0 AND decided_at >= ?"
+        "EXPLAIN QUERY PLAN SELECT 1 FROM incident WHERE problem_id = ? AND verdict = 1 AND folded "
+        "= 0 AND decided_at >= ?"
         " AND kind = 0 AND id <> ? LIMIT 1 OFFSET ?"};
     for (size_t i = 0; i < ARRAY_LEN(plans); i++) {
         struct stmt *q = store_sql(t.store, plans[i]);

@@ -1,4 +1,5 @@
-// Tuning proposals from made-up histories: each kind, its numbers, its text for each sender, and what becomes of it.
+// Tuning proposals from made-up histories: each kind, its numbers, its text for each sender, and
+// what becomes of it.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,9 +10,9 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "channels/webhook/proposal_change.h"
 #include "channels/webhook/proposal_data.h"
 #include "channels/webhook/proposal_list.h"
-#include "channels/webhook/proposal_change.h"
 #include "test/support/temp_store.h"
 
 #include "test/support/past.h"
@@ -83,11 +84,14 @@ static void has_effect(const cJSON *p, int64_t removed, int64_t of, int64_t real
 {
     char want[96];
     const cJSON *e = json_obj(p, "effect");
-    snprintf(want, sizeof want, "would have removed %d of %d firings, 0 of %d real", (int)removed, (int)of, (int)real);
+    snprintf(want, sizeof want, "would have removed %d of %d firings, 0 of %d real", (int)removed,
+             (int)of, (int)real);
     assert_string_equal(json_str(e, "summary"), want);
     assert_int_equal(json_int(e, "removed", -1), removed);
     assert_int_equal(json_int(e, "kept", -1), of - removed);
-    assert_int_equal(json_int(e, "noise_removed", -1) + json_int(e, "real_removed", -1) + json_int(e, "undecided_removed", -1), removed);
+    assert_int_equal(json_int(e, "noise_removed", -1) + json_int(e, "real_removed", -1) +
+                         json_int(e, "undecided_removed", -1),
+                     removed);
     assert_int_equal(json_int(e, "real_removed", -1), 0);
 }
 
@@ -177,9 +181,11 @@ static void test_for(void **state)
     series(p, 2);
     const cJSON *q = only("for");
     has_effect(q, 41, 43, 2);
-    assert_int_equal(json_int(json_obj(json_obj(q, "change"), "parameters"), "add_seconds", 0), 600);
+    assert_int_equal(json_int(json_obj(json_obj(q, "change"), "parameters"), "add_seconds", 0),
+                     600);
     assert_string_equal(json_str(json_obj(q, "change"), "format"), "prometheus");
-    assert_string_equal(change_text(q), "   - alert: \"High Latency\"\n+    for: 10m   # if it has a `for` already: that much more\n");
+    assert_string_equal(change_text(q), "   - alert: \"High Latency\"\n+    for: 10m   # if it has "
+                                        "a `for` already: that much more\n");
     const cJSON *e = json_obj(q, "evidence");
     assert_int_equal(json_int(e, "firings", 0), 43);
     assert_int_equal(json_int(e, "noise", 0), 41);
@@ -213,7 +219,9 @@ static void test_for_counts_the_undecided(void **state)
     series(p, 1);
     const cJSON *e = json_obj(only("for"), "effect");
     assert_int_equal(json_int(e, "undecided_removed", 0), 2);
-    assert_string_equal(json_str(e, "summary"), "would have removed 10 of 10 firings, 0 of 0 real, and 2 that nobody has decided on");
+    assert_string_equal(
+        json_str(e, "summary"),
+        "would have removed 10 of 10 firings, 0 of 0 real, and 2 that nobody has decided on");
 }
 
 static void test_for_of_others(void **state)
@@ -226,9 +234,14 @@ static void test_for_of_others(void **state)
     p.label_value = "0194-ab";
     series(p, 8);
     assert_string_equal(change_text(only("for")),
-                        "{\"alert\":\"High Latency\",\"ruleId\":\"0194-ab\",\"evalWindow\":\"2m0s\",\"condition\":{\"matchType\":\"2\"}}\n");
-    run_sql(t.store, "UPDATE alert SET source = 'grafana', labels = '{}', generator_url = 'https://g/alerting/grafana/uid-1/view?orgId=1'");
-    assert_string_equal(change_text(only("for")), "   - title: \"High Latency\"\n     uid: \"uid-1\"\n+    for: 2m   # if it has a `for` already: that much more\n");
+                        "{\"alert\":\"High "
+                        "Latency\",\"ruleId\":\"0194-ab\",\"evalWindow\":\"2m0s\",\"condition\":{"
+                        "\"matchType\":\"2\"}}\n");
+    run_sql(t.store, "UPDATE alert SET source = 'grafana', labels = '{}', generator_url = "
+                     "'https://g/alerting/grafana/uid-1/view?orgId=1'");
+    assert_string_equal(change_text(only("for")),
+                        "   - title: \"High Latency\"\n     uid: \"uid-1\"\n+    for: 2m   # if it "
+                        "has a `for` already: that much more\n");
 }
 
 // ---- threshold ----
@@ -254,9 +267,12 @@ static void test_threshold(void **state)
     with_values(p, " ms", 2000, 1000, 2);
     const cJSON *q = only("threshold");
     has_effect(q, 12, 14, 2);
-    assert_string_equal(change_text(q), "   - alert: \"High Latency\"\n-    expr: 'histogram_quantile(0.99, x) > 500'\n"
-                                        "+    expr: 'histogram_quantile(0.99, x) > 0.62'\n");
-    assert_string_equal(json_str(json_obj(json_obj(q, "evidence"), "values_of_noise"), "unit"), "s");
+    assert_string_equal(
+        change_text(q),
+        "   - alert: \"High Latency\"\n-    expr: 'histogram_quantile(0.99, x) > 500'\n"
+        "+    expr: 'histogram_quantile(0.99, x) > 0.62'\n");
+    assert_string_equal(json_str(json_obj(json_obj(q, "evidence"), "values_of_noise"), "unit"),
+                        "s");
 }
 
 static void test_threshold_from_below(void **state)
@@ -269,7 +285,9 @@ static void test_threshold_from_below(void **state)
     with_values(p, "%", 2, 1, 2);
     const cJSON *q = only("threshold");
     has_effect(q, 8, 10, 2);
-    assert_string_equal(change_text(q), "   - alert: \"High Latency\"\n+    expr: '<the expression without its threshold> < 12'\n");
+    assert_string_equal(
+        change_text(q),
+        "   - alert: \"High Latency\"\n+    expr: '<the expression without its threshold> < 12'\n");
 }
 
 static void test_threshold_loses_no_real_one(void **state)
@@ -314,8 +332,9 @@ static void test_values(void **state)
     static const struct {
         const char *text, *unit;
         double value;
-    } good[] = {{"3.41 s", "s", 3.41}, {"250ms", "s", 0.25}, {"2 min", "s", 120}, {"87%", "%", 87}, {"B=22, C=1", "", 22}, {"-1.5", "", -1.5},
-                {"1.2e3", "", 1200}, {"  42 req/s.", "req/s", 42}, {"12 averylongunit", "", 12}};
+    } good[] = {{"3.41 s", "s", 3.41}, {"250ms", "s", 0.25},         {"2 min", "s", 120},
+                {"87%", "%", 87},      {"B=22, C=1", "", 22},        {"-1.5", "", -1.5},
+                {"1.2e3", "", 1200},   {"  42 req/s.", "req/s", 42}, {"12 averylongunit", "", 12}};
     static const char *const bad[] = {"", "high", "NaN", "inf", "0x10", "A=", "-", "1e999"};
     char unit[8];
     for (size_t i = 0; i < ARRAY_LEN(good); i++) {
@@ -337,7 +356,8 @@ static void test_flaps(void **state)
     series(p, 8);
     const cJSON *q = only("keep_firing_for");
     has_effect(q, 40, 48, 0);
-    assert_string_equal(change_text(q), "   - alert: \"High Latency\"\n+    keep_firing_for: 10m\n");
+    assert_string_equal(change_text(q),
+                        "   - alert: \"High Latency\"\n+    keep_firing_for: 10m\n");
 }
 
 static void test_returns_within_the_hour(void **state)
@@ -353,7 +373,8 @@ static void test_returns_within_the_hour(void **state)
     const cJSON *q = only("for"); // 30 min removes all of them, which is more
     const cJSON *other = cJSON_GetArrayItem(json_arr(q, "alternatives"), 0);
     assert_string_equal(json_str(other, "kind"), "keep_firing_for");
-    assert_string_equal(json_str(other, "summary"), "would have removed 20 of 24 firings, 0 of 0 real");
+    assert_string_equal(json_str(other, "summary"),
+                        "would have removed 20 of 24 firings, 0 of 0 real");
     assert_int_equal(json_int(json_obj(other, "parameters"), "seconds", 0), 3600);
 }
 
@@ -362,8 +383,15 @@ static void test_returns_within_the_hour(void **state)
 static void test_inhibition(void **state)
 {
     (void)state;
-    struct past node = {.alertname = "NodeDown", .severity = 4, .verdict = VERDICT_REAL, .lasted = 90 * MINUTE, .service = "node-1"};
-    struct past target = {.alertname = "TargetMissing", .verdict = VERDICT_NOISE, .lasted = 70 * MINUTE, .service = "it's"};
+    struct past node = {.alertname = "NodeDown",
+                        .severity = 4,
+                        .verdict = VERDICT_REAL,
+                        .lasted = 90 * MINUTE,
+                        .service = "node-1"};
+    struct past target = {.alertname = "TargetMissing",
+                          .verdict = VERDICT_NOISE,
+                          .lasted = 70 * MINUTE,
+                          .service = "it's"};
     for (int i = 0; i < 6; i++) {
         node.at = NOW - DAY - i * 43 * HOUR;
         past_fire(t.store, node);
@@ -373,10 +401,13 @@ static void test_inhibition(void **state)
     const cJSON *q = only("inhibition");
     has_effect(q, 6, 6, 0);
     assert_string_equal(json_str(json_obj(q, "change"), "format"), "alertmanager");
-    assert_string_equal(change_text(q), " inhibit_rules:\n+  - source_matchers:\n+      - 'alertname=\"NodeDown\"'\n+    target_matchers:\n"
-                                        "+      - 'alertname=\"TargetMissing\"'\n+      - 'cluster=\"dev-eu\"'\n+      - 'service=\"it''s\"'\n"
+    assert_string_equal(change_text(q), " inhibit_rules:\n+  - source_matchers:\n+      - "
+                                        "'alertname=\"NodeDown\"'\n+    target_matchers:\n"
+                                        "+      - 'alertname=\"TargetMissing\"'\n+      - "
+                                        "'cluster=\"dev-eu\"'\n+      - 'service=\"it''s\"'\n"
                                         "+    equal: [\"cluster\", \"namespace\"]\n");
-    run_sql(t.store, "UPDATE incident SET verdict = 4 WHERE id = 2"); // one of them was real, and would have been lost
+    run_sql(t.store, "UPDATE incident SET verdict = 4 WHERE id = 2"); // one of them was real, and
+                                                                      // would have been lost
     assert_int_equal(cJSON_GetArraySize(list()), 0);
 }
 
@@ -402,17 +433,23 @@ static void test_test_tenants(void **state)
     char service[32];
     for (int i = 0; i < 8; i++) {
         snprintf(service, sizeof service, "tenant-test-%d", i);
-        past_fire(t.store, (struct past){.alertname = "Tenant Inactive", .service = service, .at = NOW - HOUR - i * 19 * HOUR,
-                                         .lasted = 3 * HOUR, .verdict = VERDICT_NOISE});
+        past_fire(t.store, (struct past){.alertname = "Tenant Inactive",
+                                         .service = service,
+                                         .at = NOW - HOUR - i * 19 * HOUR,
+                                         .lasted = 3 * HOUR,
+                                         .verdict = VERDICT_NOISE});
     }
     const cJSON *q = only("drop");
     has_effect(q, 8, 8, 0);
     assert_string_equal(json_str(q, "service"), "tenant-test-*");
-    assert_string_equal(json_str(q, "title"), "Tenant Inactive on tenant-test-* (dev-eu / ns): drop it, it watches a test");
+    assert_string_equal(
+        json_str(q, "title"),
+        "Tenant Inactive on tenant-test-* (dev-eu / ns): drop it, it watches a test");
     assert_non_null(strstr(change_text(q), "+        - 'service=~\"tenant-test-.*\"'\n"));
     run_sql(t.store, "UPDATE alert SET source = 'signoz'");
     assert_string_equal(change_text(only("drop")),
-                        "{\"alert\":\"Tenant Inactive\",\"filter to add to each query\":\"service NOT REGEXP 'tenant-test-.*'\"}\n");
+                        "{\"alert\":\"Tenant Inactive\",\"filter to add to each query\":\"service "
+                        "NOT REGEXP 'tenant-test-.*'\"}\n");
     run_sql(t.store, "UPDATE incident SET verdict = 4 WHERE id = 8");
     assert_int_equal(cJSON_GetArraySize(list()), 0);
 }
@@ -420,8 +457,10 @@ static void test_test_tenants(void **state)
 static void test_test_names(void **state)
 {
     (void)state;
-    static const char *const yes[] = {"openaire-test", "test", "tenant-test-7", "e2e_runner", "shop.Demo"};
-    static const char *const no[] = {"", "latest", "attestation", "contest-api", "testimonials", "checkout"};
+    static const char *const yes[] = {"openaire-test", "test", "tenant-test-7", "e2e_runner",
+                                      "shop.Demo"};
+    static const char *const no[] = {
+        "", "latest", "attestation", "contest-api", "testimonials", "checkout"};
     for (size_t i = 0; i < ARRAY_LEN(yes); i++)
         assert_true(proposal_is_test_name(yes[i]));
     for (size_t i = 0; i < ARRAY_LEN(no); i++)
@@ -458,7 +497,8 @@ static void test_many_at_once(void **state)
         }
     const cJSON *q = only("grouping");
     has_effect(q, 25, 30, 0);
-    assert_string_equal(change_text(q), "   - alert: \"High Latency\"\n+    expr: 'count by (cluster) (<the expression as it is>) > 0'\n");
+    assert_string_equal(change_text(q), "   - alert: \"High Latency\"\n+    expr: 'count by "
+                                        "(cluster) (<the expression as it is>) > 0'\n");
 }
 
 // ---- every day ----
@@ -474,8 +514,10 @@ static void test_daily(void **state)
     const cJSON *q = cJSON_GetArrayItem(list_at(NOW + DAY, 30, 1 << 20), 0);
     assert_string_equal(json_str(q, "kind"), "anomaly");
     has_effect(q, 12, 12, 0);
-    assert_string_equal(change_text(q), "   - alert: \"High Latency\"\n"
-                                        "+    expr: '(<the expression as it is>) unless on() (hour() >= 23 or hour() < 1)'\n");
+    assert_string_equal(
+        change_text(q),
+        "   - alert: \"High Latency\"\n"
+        "+    expr: '(<the expression as it is>) unless on() (hour() >= 23 or hour() < 1)'\n");
     p.verdict = VERDICT_REAL;
     past_fire(t.store, p);
     assert_int_equal(cJSON_GetArraySize(list_at(NOW + DAY, 30, 1 << 20)), 0);
@@ -493,7 +535,9 @@ static void test_known_noise(void **state)
     const cJSON *q = only("known_noise");
     has_effect(q, 3, 3, 0);
     assert_int_equal(ask_int(t.store, "SELECT problem_id FROM proposal"), 1);
-    assert_int_equal(proposal_decide(t.store, json_int(q, "proposal_id", 0), DECISION_ACCEPTED, "agent", "yes", NOW), 0);
+    assert_int_equal(proposal_decide(t.store, json_int(q, "proposal_id", 0), DECISION_ACCEPTED,
+                                     "agent", "yes", NOW),
+                     0);
     q = only("known_noise"); // still told, with the answer
     assert_string_equal(json_str(q, "decision"), "accepted");
     assert_string_equal(json_str(q, "note"), "yes");
@@ -518,7 +562,8 @@ static void test_known_noise_is_asked_again(void **state)
     p.prod = true;
     series(p, 4);
     int64_t id = json_int(only("known_noise"), "proposal_id", 0);
-    assert_int_equal(proposal_decide(t.store, id, DECISION_ACCEPTED, "agent", "", NOW - 15 * DAY), 0);
+    assert_int_equal(proposal_decide(t.store, id, DECISION_ACCEPTED, "agent", "", NOW - 15 * DAY),
+                     0);
     const cJSON *q = only("known_noise");
     assert_string_equal(json_str(q, "decision"), "open");
     assert_int_equal(json_int(q, "proposal_id", 0), id + 1);
@@ -533,7 +578,10 @@ static void test_one_row(void **state)
     p.lasted = MINUTE;
     series(p, 8);
     int64_t id = json_int(only("for"), "proposal_id", 0);
-    past_fire(t.store, (struct past){.alertname = p.alertname, .at = NOW - MINUTE, .lasted = 1000, .verdict = VERDICT_NOISE});
+    past_fire(t.store, (struct past){.alertname = p.alertname,
+                                     .at = NOW - MINUTE,
+                                     .lasted = 1000,
+                                     .verdict = VERDICT_NOISE});
     const cJSON *q = only("for");
     assert_int_equal(json_int(q, "proposal_id", 0), id);
     assert_int_equal(json_int(json_obj(q, "evidence"), "firings", 0), 9);
@@ -555,11 +603,13 @@ static void test_rejected(void **state)
     (void)state;
     more(8, NOW - 10 * DAY);
     int64_t id = json_int(only("for"), "proposal_id", 0);
-    assert_int_equal(proposal_decide(t.store, id, DECISION_REJECTED, "agent", "we want it", NOW), 0);
+    assert_int_equal(proposal_decide(t.store, id, DECISION_REJECTED, "agent", "we want it", NOW),
+                     0);
     assert_int_equal(cJSON_GetArraySize(list()), 0);
     assert_int_equal(json_int(tree, "rejected", 0), 1);
     more(7, NOW + HOUR);
-    assert_int_equal(cJSON_GetArraySize(list_at(NOW + 3 * DAY, 60, 1 << 20)), 0); // nor with a longer window
+    assert_int_equal(cJSON_GetArraySize(list_at(NOW + 3 * DAY, 60, 1 << 20)),
+                     0); // nor with a longer window
     more(1, NOW + 3 * DAY);
     const cJSON *all = list_at(NOW + 4 * DAY, 60, 1 << 20); // as much again
     assert_int_equal(cJSON_GetArraySize(all), 1);
@@ -573,7 +623,9 @@ static void test_rejected_is_so_for_other_changes_too(void **state)
     struct past p = slow();
     p.lasted = MINUTE;
     series(p, 8);
-    assert_int_equal(proposal_decide(t.store, json_int(only("for"), "proposal_id", 0), DECISION_REJECTED, "agent", "", NOW), 0);
+    assert_int_equal(proposal_decide(t.store, json_int(only("for"), "proposal_id", 0),
+                                     DECISION_REJECTED, "agent", "", NOW),
+                     0);
     run_sql(t.store, "UPDATE incident SET flaps = 9"); // now another change is the better one
     assert_int_equal(cJSON_GetArraySize(list()), 0);
 }
@@ -612,15 +664,22 @@ static void test_hostile_names(void **state)
     char service[64];
     for (int i = 0; i < 8; i++) {
         snprintf(service, sizeof service, "test.'\"]}\\n$(id)- x-%d", i);
-        past_fire(t.store, (struct past){.alertname = "a\": '\n+  - alert: \"b\\", .service = service, .at = NOW - HOUR - i * 19 * HOUR,
-                                         .lasted = 3 * HOUR, .verdict = VERDICT_NOISE});
+        past_fire(t.store, (struct past){.alertname = "a\": '\n+  - alert: \"b\\",
+                                         .service = service,
+                                         .at = NOW - HOUR - i * 19 * HOUR,
+                                         .lasted = 3 * HOUR,
+                                         .verdict = VERDICT_NOISE});
     }
     const cJSON *q = only("drop");
     const char *change = change_text(q);
-    assert_non_null(strstr(change, "+        - 'alertname=\"a\\\": ''\\n+  - alert: \\\"b\\\\\"'\n"));
-    assert_non_null(strstr(change, "+        - 'service=~\"test\\\\.''\\\"\\\\]\\\\}\\\\\\\\n\\\\$\\\\(id\\\\)- x-.*\"'\n"));
+    assert_non_null(
+        strstr(change, "+        - 'alertname=\"a\\\": ''\\n+  - alert: \\\"b\\\\\"'\n"));
+    assert_non_null(strstr(
+        change,
+        "+        - 'service=~\"test\\\\.''\\\"\\\\]\\\\}\\\\\\\\n\\\\$\\\\(id\\\\)- x-.*\"'\n"));
     for (const char *p = change; *p; p = strchr(p, '\n') + 1) // every line is one of ours
-        assert_true(strncmp(p, " route", 6) == 0 || strncmp(p, "   routes", 9) == 0 || strncmp(p, "+    - receiver", 15) == 0 ||
+        assert_true(strncmp(p, " route", 6) == 0 || strncmp(p, "   routes", 9) == 0 ||
+                    strncmp(p, "+    - receiver", 15) == 0 ||
                     strncmp(p, "+      matchers", 15) == 0 || strncmp(p, "+        - '", 12) == 0);
     assert_null(strchr(json_str(q, "title"), '\n'));
     run_sql(t.store, "UPDATE alert SET source = 'signoz'");
@@ -629,15 +688,21 @@ static void test_hostile_names(void **state)
     assert_string_equal(json_str(fields, "alert"), "a\": '\n+  - alert: \"b\\");
     cJSON_Delete(fields);
     run_sql(t.store, "UPDATE alert SET source = 'grafana', labels = '{\"grafana_folder\":\"x\"}'");
-    assert_non_null(strstr(change_text(only("drop")), "[\"alertname\",\"=\",\"a\\\": '\\n+  - alert: \\\"b\\\\\"]"));
+    assert_non_null(strstr(change_text(only("drop")),
+                           "[\"alertname\",\"=\",\"a\\\": '\\n+  - alert: \\\"b\\\\\"]"));
 }
 
 static void test_labels_with_dots(void **state)
 {
     (void)state;
     for (int i = 0; i < 8; i++)
-        past_fire(t.store, (struct past){.alertname = "A", .service = "x-test", .label = "k8s.x", .label_value = "x-test", .at = NOW - HOUR - i * 19 * HOUR,
-                                         .lasted = 3 * HOUR, .verdict = VERDICT_NOISE});
+        past_fire(t.store, (struct past){.alertname = "A",
+                                         .service = "x-test",
+                                         .label = "k8s.x",
+                                         .label_value = "x-test",
+                                         .at = NOW - HOUR - i * 19 * HOUR,
+                                         .lasted = 3 * HOUR,
+                                         .verdict = VERDICT_NOISE});
     run_sql(t.store, "UPDATE alert SET labels = json_remove(labels, '$.service')");
     assert_non_null(strstr(change_text(only("drop")), "+        - '\"k8s.x\"=\"x-test\"'\n"));
 }
@@ -659,7 +724,8 @@ static void test_size(void **state)
     assert_true(shown > 10);
     assert_int_equal(json_int(tree, "left_out", 0), 60 - shown);
     assert_int_equal(ask_int(t.store, "SELECT count(*) FROM proposal"), 60);
-    assert_int_equal(json_int(json_obj(cJSON_GetArrayItem(all, 0), "evidence"), "noise", 0), 8); // the noisiest first
+    assert_int_equal(json_int(json_obj(cJSON_GetArrayItem(all, 0), "evidence"), "noise", 0),
+                     8); // the noisiest first
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
