@@ -5,10 +5,11 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { spawnSync } from 'node:child_process';
 import { files, read, fill } from '../support/runbook/playbooks.mjs';
 
-const root = new URL('../../', import.meta.url).pathname;
+const root = fileURLToPath(new URL('../../', import.meta.url));
 const binary = path.join(process.env.BUILD_DIR ?? path.join(root, 'build'), 'webhook-channel');
 const books = files().map(read);
 const actions = b => [...b.section('Safe action').replace(/\s*\n\s*/g, ' ').matchAll(/`((?:kubectl|argocd) [^`]+)`/g)].map(m => fill(m[1]));

@@ -46,6 +46,7 @@ static inline const char *temp_path(const char *dir, const char *name)
 
 static inline void temp_write(const char *path, struct str text, mode_t mode)
 {
+    chmod(path, 0600); // what an earlier call left may be read-only
     int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text.p, text.n), text.n);

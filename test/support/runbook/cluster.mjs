@@ -2,6 +2,7 @@ import http from 'node:http';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { spawn } from 'node:child_process';
 import { AGENT, application, denials, deployment, dir, docs, merge, pod, request, workflow } from './admission.mjs';
 
@@ -56,6 +57,6 @@ export async function cluster({ who = AGENT, extra = [], lax = false, missing = 
   const home = fs.mkdtempSync(path.join(os.tmpdir(), 'admission-')), config = path.join(home, 'config');
   fs.writeFileSync(config, JSON.stringify({ apiVersion: 'v1', kind: 'Config', clusters: [{ name: 'c', cluster: { server: `http://127.0.0.1:${server.address().port}` } }], users: [{ name: 'u', user: {} }], contexts: [{ name: 'dev-1', context: { cluster: 'c', user: 'u' } }] }));
   return { wrote,
-    check: (...args) => new Promise(ok => { const p = spawn(new URL('check', dir).pathname, args, { env: { PATH: process.env.PATH, HOME: home, KUBECONFIG: config } }); let out = ''; p.stdout.on('data', d => out += d); p.stderr.on('data', d => out += d); const limit = setTimeout(() => p.kill('SIGKILL'), 120000); p.on('close', status => { clearTimeout(limit); ok({ status, out }); }); }),
+    check: (...args) => new Promise(ok => { const p = spawn(fileURLToPath(new URL('check', dir)), args, { env: { PATH: process.env.PATH, HOME: home, KUBECONFIG: config } }); let out = ''; p.stdout.on('data', d => out += d); p.stderr.on('data', d => out += d); const limit = setTimeout(() => p.kill('SIGKILL'), 120000); p.on('close', status => { clearTimeout(limit); ok({ status, out }); }); }),
     stop: () => { server.closeAllConnections(); server.close(); fs.rmSync(home, { recursive: true, force: true }); } };
 }
