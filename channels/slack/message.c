@@ -7,6 +7,7 @@
 
 #include "channels/slack/blocks.h"
 #include "channels/slack/inbox.h"
+#include "channels/slack/markdown.h"
 #include "channels/slack/mrkdwn.h"
 #include "channels/slack/permission.h"
 #include "common/text.h"
@@ -118,13 +119,13 @@ static int escalation_blocks(struct store *s, const struct escalation *e, struct
     size_t budget = BLOCKS_MAX_TEXT - 2000;
     jw_array(&w);
     int r = blocks_sections(&w, head, &budget);
-    mrkdwn_from_markdown(&t, str_of(e->body));
+    markdown_to_mrkdwn(&t, str_of(e->body));
     if (r == 0)
         r = blocks_sections(&w, buf_str(&t), &budget);
     buf_clear(&t);
     if (e->action[0]) {
         buf_adds(&t, "*Recommended:* ");
-        mrkdwn_from_markdown(&t, str_of(e->action));
+        markdown_to_mrkdwn(&t, str_of(e->action));
         if (r == 0)
             r = blocks_sections(&w, buf_str(&t), &budget);
         buf_clear(&t);
@@ -152,10 +153,10 @@ static int escalation_blocks(struct store *s, const struct escalation *e, struct
 // Without blocks the text has to tell everything; a word in the thread does what the buttons did.
 static void plain_escalation(struct buf *out, struct store *s, const struct escalation *e)
 {
-    mrkdwn_from_markdown(out, str_of(e->body));
+    markdown_to_mrkdwn(out, str_of(e->body));
     if (e->action[0]) {
         buf_adds(out, "\n*Recommended:* ");
-        mrkdwn_from_markdown(out, str_of(e->action));
+        markdown_to_mrkdwn(out, str_of(e->action));
     }
     buf_adds(out, "\n");
     if (e->state == ESCALATION_OPEN)
@@ -401,7 +402,7 @@ static int render_page(struct store *s, const struct outbox_row *row, struct mes
     buf_addf(&m->text, "%s <@%s> *[", sign_of(col_text(q, 0)), row->user);
     add_severity(&m->text, col_text(q, 0));
     buf_adds(&m->text, "]* ");
-    mrkdwn_from_markdown(&m->text, str_of(col_text(q, 1)));
+    markdown_to_mrkdwn(&m->text, str_of(col_text(q, 1)));
     stmt_reset(q);
     return m->text.error;
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-// Text between the model and Slack: Markdown to mrkdwn, the three escapes, and text that must be
-// read as it is. Pure. Source: docs.slack.dev, "Formatting message text".
+// Text between the model and Slack: the three escapes, and text that must be read as it is. Pure.
+// Source: docs.slack.dev, "Formatting message text".
 
 #include "common/buf.h"
 
@@ -10,10 +10,6 @@ int mrkdwn_escape(struct buf *out, struct str s);
 
 // What a person typed, as it was typed: the three entities decoded once, links as plain URLs.
 int mrkdwn_unescape(struct buf *out, struct str s);
-
-// Markdown as Slack shows it: headings and **bold** become bold, lists get bullets, links their
-// label, tables a code block. Everything is escaped first: only the converter's own markup counts.
-int mrkdwn_from_markdown(struct buf *out, struct str markdown);
 
 // For text that a person judges (a command to be allowed): nothing may hide. Control characters,
 // bidirectional and invisible ones are written as \u{202E}; newlines and tabs stay.

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
+#include "channels/slack/markdown.h"
 #include "channels/slack/mrkdwn.h"
 #include "channels/slack/split.h"
 #include "common/text.h"
@@ -61,7 +62,7 @@ static void test_markdown(void **state)
         {"a\r\nb", "a\nb"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        check(mrkdwn_from_markdown, rows[i].in, rows[i].want);
+        check(markdown_to_mrkdwn, rows[i].in, rows[i].want);
 }
 
 // Whatever the model writes, nothing of it is markup of Slack's but what the converter made.
@@ -76,7 +77,7 @@ static void test_markdown_hostile(void **state)
         struct buf in = BUF_INIT(4096), out = BUF_INIT(1 << 16);
         for (int n = rand() % 24; n >= 0; n--)
             buf_adds(&in, words[(size_t)rand() % ARRAY_LEN(words)]);
-        assert_int_equal(mrkdwn_from_markdown(&out, buf_str(&in)), 0);
+        assert_int_equal(markdown_to_mrkdwn(&out, buf_str(&in)), 0);
         assert_true(utf8_valid(buf_str(&out)));
         for (const char *p = buf_cstr(&out); (p = strchr(p, '<')); p++)
             if (strncmp(p, "<http", 5) != 0)
@@ -92,7 +93,7 @@ static void test_markdown_is_linear(void **state)
     struct buf in = BUF_INIT(1 << 18), out = BUF_INIT(1 << 20);
     for (int i = 0; i < 20000; i++)
         buf_adds(&in, i % 2 ? "[a" : "*b ");
-    assert_int_equal(mrkdwn_from_markdown(&out, buf_str(&in)), 0);
+    assert_int_equal(markdown_to_mrkdwn(&out, buf_str(&in)), 0);
     buf_done(&in);
     buf_done(&out);
 }
