@@ -1,4 +1,4 @@
-#include "channels/webhook/proposal_change.h"
+#include "channels/webhook/proposal_trial.h"
 
 #include <errno.h>
 #include <math.h>
@@ -13,19 +13,8 @@
 #define MIN_REMOVED_PERCENT 60 // of the noise; less is not worth a change
 #define MIN_DAYS 5             // for a daily pattern
 #define MIN_BURSTS 3
-// Who comes with whom is looked up for each pair, so it is bounded.
-#define MAX_RULES 64
-#define MAX_PROBLEMS 50   // of one of them
-#define MAX_INHIBITED 300 // firings of the unit
-#define MAX_OVERLAP 200   // firings around one
 
-struct scratch {
-    const struct tuning_data *d;
-    const struct tuning_unit *u;
-    bool *gone; // per firing of the unit
-};
-
-static void count_gone(const struct scratch *s, struct proposal_change *c)
+void trial_count(const struct tuning_trial *s, struct proposal_change *c)
 {
     c->of = s->u->n;
     c->real = s->u->real;
@@ -43,7 +32,7 @@ static void count_gone(const struct scratch *s, struct proposal_change *c)
     }
 }
 
-static bool removes(const struct scratch *s, const struct proposal_change *c, size_t percent)
+bool trial_removes(const struct tuning_trial *s, const struct proposal_change *c, size_t percent)
 {
     return c->real_removed == 0 && c->noise_removed >= PROPOSAL_MIN_NOISE &&
            c->noise_removed * 100 >= s->u->noise * percent;
@@ -51,7 +40,7 @@ static bool removes(const struct scratch *s, const struct proposal_change *c, si
 
 // ---- a longer `for` ----
 
-static bool try_for(struct scratch *s, struct proposal_change *c)
+static bool try_for(struct tuning_trial *s, struct proposal_change *c)
 {
     static const int minutes[] = {1, 2, 3, 5, 10, 15, 20, 30, 45, 60};
     static const size_t percents[] = {95, 80, MIN_REMOVED_PERCENT};
@@ -62,8 +51,8 @@ static bool try_for(struct scratch *s, struct proposal_change *c)
                 int64_t lasted = s->u->firings[i]->duration_ms;
                 s->gone[i] = lasted >= 0 && lasted < c->seconds * 1000;
             }
-            count_gone(s, c);
-            if (removes(s, c, percents[p]))
+            trial_count(s, c);
+            if (trial_removes(s, c, percents[p]))
                 return true;
         }
     }
@@ -111,7 +100,7 @@ static double worse(const struct proposal_change *c, double v)
     return c->below ? -v : v;
 }
 
-static bool sane(const struct scratch *s, const struct proposal_change *c, const double *noise,
+static bool sane(const struct tuning_trial *s, const struct proposal_change *c, const double *noise,
                  size_t n)
 {
     double now = NAN;
@@ -126,21 +115,21 @@ static bool sane(const struct scratch *s, const struct proposal_change *c, const
            worse(c, c->threshold) != 0;
 }
 
-static bool try_threshold_at(struct scratch *s, struct proposal_change *c, double limit)
+static bool try_threshold_at(struct tuning_trial *s, struct proposal_change *c, double limit)
 {
     c->threshold = c->below ? -round_up(limit) : round_up(limit);
     for (int exact = 0; exact < 2; exact++, c->threshold = c->below ? -limit : limit) {
         for (size_t i = 0; i < s->u->n; i++)
             s->gone[i] = !isnan(s->u->firings[i]->value) &&
                          worse(c, s->u->firings[i]->value) <= worse(c, c->threshold);
-        count_gone(s, c);
-        if (removes(s, c, MIN_REMOVED_PERCENT))
+        trial_count(s, c);
+        if (trial_removes(s, c, MIN_REMOVED_PERCENT))
             return true;
     }
     return false;
 }
 
-static int try_threshold(struct scratch *s, struct proposal_change *c)
+static int try_threshold(struct tuning_trial *s, struct proposal_change *c)
 {
     static const size_t percentiles[] = {100, 95, 90, 80, 70};
     double *noise = calloc(s->u->n, sizeof *noise);
@@ -169,7 +158,7 @@ static int try_threshold(struct scratch *s, struct proposal_change *c)
 
 // ---- keep_firing_for ----
 
-static int64_t gap_before(const struct scratch *s, size_t i)
+static int64_t gap_before(const struct tuning_trial *s, size_t i)
 {
     const struct tuning_firing *f = s->u->firings[i];
     for (size_t j = i; j-- > 0;) {
@@ -180,14 +169,14 @@ static int64_t gap_before(const struct scratch *s, size_t i)
     return INT64_MAX;
 }
 
-static bool try_keep_firing(struct scratch *s, struct proposal_change *c)
+static bool try_keep_firing(struct tuning_trial *s, struct proposal_change *c)
 {
     static const int minutes[] = {10, 15, 30, 60, 120};
     for (size_t m = 0; m < ARRAY_LEN(minutes); m++) {
         c->seconds = minutes[m] * 60;
         for (size_t i = 0; i < s->u->n; i++)
             s->gone[i] = gap_before(s, i) <= c->seconds * 1000;
-        count_gone(s, c);
+        trial_count(s, c);
         // A flap is a firing that came back within minutes: those all go.
         c->of += s->u->flaps;
         c->removed += s->u->flaps;
@@ -201,7 +190,7 @@ static bool try_keep_firing(struct scratch *s, struct proposal_change *c)
 
 // ---- one for many ----
 
-static bool try_group(struct scratch *s, struct proposal_change *c)
+static bool try_group(struct tuning_trial *s, struct proposal_change *c)
 {
     size_t bursts = 0;
     int64_t began = INT64_MIN;
@@ -215,111 +204,8 @@ static bool try_group(struct scratch *s, struct proposal_change *c)
             bursts++;
         }
     }
-    count_gone(s, c);
-    return bursts >= MIN_BURSTS && removes(s, c, MIN_REMOVED_PERCENT);
-}
-
-// ---- inhibition ----
-
-struct rival {
-    const char *alertname;
-    size_t ahead,
-        same_namespace; // of the unit's firings: it was there before, in the same namespace
-    int severity;
-    int64_t open_ms; // of all its firings together
-};
-
-static bool overlaps(const struct tuning_data *d, const struct tuning_firing *f,
-                     const struct tuning_firing *g)
-{
-    return g->opened_at <= f->opened_at + 2 * MINUTE_MS &&
-           (g->closed_at ? g->closed_at : d->now) >= f->opened_at;
-}
-
-// Counts the firings of one other problem that were there when the unit's own came. Both are in the
-// order of time, but an old one may still be open, so a bounded number of them is looked at.
-static void count_rival(const struct scratch *s, const struct tuning_problem *p, struct rival *r)
-{
-    for (size_t i = 0; i < s->u->n; i++) {
-        const struct tuning_firing *f = s->u->firings[i];
-        const struct tuning_problem *own = &s->d->problems[f->problem];
-        if (strcmp(own->cluster, p->cluster) != 0)
-            continue;
-        size_t low = p->first, high = p->first + p->n; // the first that opened too late
-        while (low < high) {
-            size_t middle = low + (high - low) / 2;
-            if (s->d->firings[middle].opened_at <= f->opened_at + 2 * MINUTE_MS)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        for (size_t looked = 0; low-- > p->first && looked < MAX_OVERLAP; looked++) {
-            const struct tuning_firing *g = &s->d->firings[low];
-            if (!overlaps(s->d, f, g))
-                continue;
-            s->gone[i] = true;
-            r->ahead += g->opened_at < f->opened_at - 1000;
-            r->same_namespace += strcmp(own->namespace, p->namespace) == 0;
-            break;
-        }
-    }
-    for (size_t i = p->first; i < p->first + p->n; i++) {
-        const struct tuning_firing *g = &s->d->firings[i];
-        r->open_ms += (g->closed_at ? g->closed_at : s->d->now) - g->opened_at;
-        r->severity = g->severity > r->severity ? g->severity : r->severity;
-    }
-}
-
-// Which of two that always come together is the cause: the one that is there first, else the
-// graver, else (so that it is one of them) by name.
-static bool is_cause(const struct rival *r, const struct tuning_unit *u, size_t removed)
-{
-    if (r->ahead * 5 >= removed * 4)
-        return true;
-    if (r->severity != u->severity)
-        return r->severity > u->severity;
-    return r->ahead * 2 > removed ||
-           (r->ahead * 5 > removed && strcmp(r->alertname, u->alertname) < 0);
-}
-
-static bool try_inhibit_by(struct scratch *s, struct rival *r, size_t first, size_t end,
-                           struct proposal_change *c)
-{
-    for (size_t i = 0; i < s->u->n; i++)
-        s->gone[i] = false;
-    size_t firings = 0;
-    for (size_t p = first; p < end; p++) {
-        const struct tuning_problem *other = &s->d->problems[p];
-        if (s->u->cluster[0] && strcmp(other->cluster, s->u->cluster) != 0)
-            continue;
-        count_rival(s, other, r);
-        firings += other->n;
-    }
-    count_gone(s, c);
-    c->other = r->alertname;
-    c->same_namespace = r->same_namespace >= c->removed;
-    // One that is open half of the time is there by chance.
-    return firings >= PROPOSAL_MIN_FIRINGS && r->open_ms * 2 < s->d->now - s->d->since &&
-           removes(s, c, 90) && is_cause(r, s->u, c->removed);
-}
-
-static bool try_inhibit(struct scratch *s, struct proposal_change *c)
-{
-    size_t rules = 0;
-    for (size_t first = 0, end; first < s->d->n_problems; first = end) {
-        const char *alertname = s->d->problems[first].alertname;
-        for (end = first + 1;
-             end < s->d->n_problems && strcmp(s->d->problems[end].alertname, alertname) == 0;)
-            end++;
-        if (strcmp(alertname, s->u->alertname) == 0)
-            continue;
-        struct rival r = {.alertname = alertname};
-        if (++rules > MAX_RULES || s->u->n > MAX_INHIBITED)
-            return false;
-        if (end - first <= MAX_PROBLEMS && try_inhibit_by(s, &r, first, end, c))
-            return true;
-    }
-    return false;
+    trial_count(s, c);
+    return bursts >= MIN_BURSTS && trial_removes(s, c, MIN_REMOVED_PERCENT);
 }
 
 // ---- a test tenant ----
@@ -338,7 +224,7 @@ bool proposal_is_test_name(const char *name)
     return false;
 }
 
-static bool try_drop(struct scratch *s, struct proposal_change *c)
+static bool try_drop(struct tuning_trial *s, struct proposal_change *c)
 {
     const char *name = s->u->scope == SCOPE_FAMILY ? s->u->family : s->u->service;
     if (s->u->real || !(proposal_is_test_name(name) ||
@@ -346,8 +232,8 @@ static bool try_drop(struct scratch *s, struct proposal_change *c)
         return false;
     for (size_t i = 0; i < s->u->n; i++)
         s->gone[i] = true;
-    count_gone(s, c);
-    return removes(s, c, MIN_REMOVED_PERCENT);
+    trial_count(s, c);
+    return trial_removes(s, c, MIN_REMOVED_PERCENT);
 }
 
 // ---- every day at the same time ----
@@ -357,7 +243,7 @@ static int hour_of(const struct tuning_firing *f)
     return (int)(f->opened_at % DAY_MS / HOUR_MS);
 }
 
-static size_t days_of(const struct scratch *s)
+static size_t days_of(const struct tuning_trial *s)
 {
     size_t days = 0;
     int64_t last = -1;
@@ -371,14 +257,14 @@ static size_t days_of(const struct scratch *s)
     return days;
 }
 
-static bool try_anomaly(struct scratch *s, struct proposal_change *c)
+static bool try_anomaly(struct tuning_trial *s, struct proposal_change *c)
 {
     for (c->hours = 1; c->hours <= 3; c->hours++)
         for (c->hour = 0; c->hour < 24; c->hour++) {
             for (size_t i = 0; i < s->u->n; i++)
                 s->gone[i] = (hour_of(s->u->firings[i]) - c->hour + 24) % 24 < c->hours;
-            count_gone(s, c);
-            if (removes(s, c, 80) && days_of(s) >= MIN_DAYS)
+            trial_count(s, c);
+            if (trial_removes(s, c, 80) && days_of(s) >= MIN_DAYS)
                 return true;
         }
     return false;
@@ -432,7 +318,7 @@ int proposal_changes_find(const struct tuning_data *d, const struct tuning_unit 
                           struct proposal_changes *ret_changes)
 {
     struct proposal_changes all = {.n = 0};
-    struct scratch s = {.d = d, .u = u, .gone = calloc(u->n ? u->n : 1, sizeof(bool))};
+    struct tuning_trial s = {.d = d, .u = u, .gone = calloc(u->n ? u->n : 1, sizeof(bool))};
     if (!s.gone)
         return -ENOMEM;
     int r = 0;
@@ -452,7 +338,7 @@ int proposal_changes_find(const struct tuning_data *d, const struct tuning_unit 
             r = try_group(&s, &c);
             break;
         case PROPOSAL_INHIBIT:
-            r = try_inhibit(&s, &c);
+            r = trial_inhibit(&s, &c);
             break;
         case PROPOSAL_DROP:
             r = try_drop(&s, &c);

@@ -185,11 +185,19 @@ void tuning_data_done(struct tuning_data *d)
 
 // ---- detail ----
 
-static const struct {
-    const char *name;
-    double seconds;
-} time_units[] = {{"ns", 1e-9}, {"us", 1e-6}, {"\xc2\xb5s", 1e-6}, {"ms", 1e-3},
-                  {"s", 1},     {"sec", 1},   {"min", 60},         {"h", 3600}};
+// How many seconds one of it is; 0 when it is no unit of time.
+static double seconds_in(const char *unit)
+{
+    static const struct {
+        const char *name;
+        double seconds;
+    } units[] = {{"ns", 1e-9}, {"us", 1e-6}, {"\xc2\xb5s", 1e-6}, {"ms", 1e-3},
+                 {"s", 1},     {"sec", 1},   {"min", 60},         {"h", 3600}};
+    for (size_t i = 0; i < ARRAY_LEN(units); i++)
+        if (strcmp(unit, units[i].name) == 0)
+            return units[i].seconds;
+    return 0;
+}
 
 double tuning_value(const char *text, char unit[8])
 {
@@ -214,11 +222,6 @@ double tuning_value(const char *text, char unit[8])
         return v;
     memcpy(unit, end, n);
     unit[n] = '\0';
-    for (size_t i = 0; i < ARRAY_LEN(time_units); i++)
-        if (strcmp(unit, time_units[i].name) == 0) {
-            memcpy(unit, "s", 2);
-            return v * time_units[i].seconds;
-        }
     return v;
 }
 
@@ -233,10 +236,9 @@ static double value_after(const char *text, const char *words, char unit[8])
     return tuning_value(p, unit);
 }
 
-static void read_texts(const cJSON *annotations, struct tuning_firing *f)
+static void read_texts(const cJSON *annotations, struct tuning_firing *f, char unit[8])
 {
     static const char *const keys[] = {"description", "summary", "message"};
-    char unit[8];
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         const char *text = json_str(annotations, keys[i]);
         if (!text)
@@ -251,10 +253,19 @@ static void read_texts(const cJSON *annotations, struct tuning_firing *f)
     }
 }
 
+// The threshold in the unit of the value, which may be written in another.
+static void align(struct tuning_firing *f, const char *unit)
+{
+    if (!unit[0] || !f->unit[0] || strcmp(unit, f->unit) == 0)
+        return;
+    double from = seconds_in(unit), to = seconds_in(f->unit);
+    f->threshold = from > 0 && to > 0 ? f->threshold * from / to : NAN;
+}
+
 static void read_annotations(const char *json, struct tuning_firing *f)
 {
     const char *why, *text;
-    char unit[8];
+    char unit[8] = ""; // of the threshold
     cJSON *a = json_parse(str_of(json), &why);
     if ((text = json_str(a, "value")))
         f->value = tuning_value(text, f->unit);
@@ -262,12 +273,36 @@ static void read_annotations(const char *json, struct tuning_firing *f)
         f->threshold = tuning_value(text, unit);
     if ((text = json_str(a, "compare_op")))
         f->below = strstr(text, "below") || strcmp(text, "<") == 0 || strcmp(text, "<=") == 0;
-    read_texts(a, f);
+    read_texts(a, f, unit);
+    align(f, unit);
     cJSON_Delete(a);
+}
+
+void tuning_same_unit(struct tuning_firing *const *firings, size_t n)
+{
+    const char *first = NULL;
+    bool differ = false;
+    for (size_t i = 0; i < n; i++) {
+        if (isnan(firings[i]->value))
+            continue;
+        if (seconds_in(firings[i]->unit) == 0)
+            return;
+        differ |= first && strcmp(first, firings[i]->unit) != 0;
+        first = firings[i]->unit;
+    }
+    for (size_t i = 0; differ && i < n; i++) {
+        double scale = seconds_in(firings[i]->unit);
+        if (isnan(firings[i]->value))
+            continue;
+        firings[i]->value *= scale;
+        firings[i]->threshold *= scale;
+        memcpy(firings[i]->unit, "s", 2);
+    }
 }
 
 int tuning_firing_detail(struct store *s, struct tuning_firing *f)
 {
+    f->value = f->threshold = NAN;
     struct stmt *q = store_sql(s, "SELECT annotations, generator_url, (SELECT min(starts_at) FROM "
                                   "alert WHERE incident_id = ?1),"
                                   " (SELECT max(ends_at) FROM alert WHERE incident_id = ?1) FROM "

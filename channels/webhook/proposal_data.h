@@ -42,6 +42,9 @@ void tuning_data_done(struct tuning_data *d);
 // Looks up how long it lasted and at which value it fired: a query and two JSON texts each.
 int tuning_firing_detail(struct store *s, struct tuning_firing *f) MUST_CHECK;
 
-// Reads "3.41 s", "87%", "B=22, C=1": the first number and its unit. Times become seconds. NAN if
-// there is none. Pure.
+// Brings values of "ms" and "s" and the like to one unit; values of one unit stay as the rule has
+// them. Pure.
+void tuning_same_unit(struct tuning_firing *const *firings, size_t n);
+
+// Reads "3.41 s", "87%", "B=22, C=1": the first number and its unit. NAN if there is none. Pure.
 double tuning_value(const char *text, char unit[8]);

@@ -198,6 +198,7 @@ static int find_change(struct store *s, const struct tuning_data *d, struct tuni
     *details += u->n;
     for (size_t i = 0; r == 0 && i < u->n; i++)
         r = tuning_firing_detail(s, u->firings[i]);
+    tuning_same_unit(u->firings, u->n);
     if (r == 0)
         r = proposal_changes_find(d, u, &changes);
     if (r < 0 || changes.n == 0)

@@ -159,7 +159,7 @@ test('a scripted week gives the proposals that a person would make', async () =>
   assert.equal(latency.effect.summary, 'would have removed 12 of 12 firings, 0 of 0 real');
   assert.equal(latency.change.parameters.add_seconds, 300);
   assert.equal(latency.evidence.seconds_of_noise.max, 240);
-  assert.deepEqual(latency.evidence.values_of_noise, { known: 12, min: 0.6, p50: 0.65, p90: 0.69, max: 0.71, unit: 's' });
+  assert.deepEqual(latency.evidence.values_of_noise, { known: 12, min: 600, p50: 650, p90: 690, max: 710, unit: 'ms' });
   assert.equal(tenants.evidence.services, 8);
   assert.match(content[0].text, /would have removed 8 of 8 firings/);
   assert.ok(JSON.stringify(s).length < 48 * 1024);

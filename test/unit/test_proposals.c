@@ -270,7 +270,42 @@ static void test_threshold(void **state)
     assert_string_equal(
         change_text(q),
         "   - alert: \"High Latency\"\n-    expr: 'histogram_quantile(0.99, x) > 500'\n"
-        "+    expr: 'histogram_quantile(0.99, x) > 0.62'\n");
+        "+    expr: 'histogram_quantile(0.99, x) > 620'\n");
+    assert_string_equal(json_str(json_obj(json_obj(q, "evidence"), "values_of_noise"), "unit"),
+                        "ms");
+}
+
+// The rule counts in seconds what the alert says in milliseconds: no number of ours belongs there.
+static void test_threshold_of_another_scale(void **state)
+{
+    (void)state;
+    struct past p = slow();
+    with_values(p, " ms", 510, 10, 12);
+    static const char *const update[] = {
+        "UPDATE alert SET generator_url = 'http://prometheus/graph?g0.expr=x+%3E+0.5&g0.tab=1'",
+        "UPDATE alert SET generator_url = 'http://prometheus/graph?g0.expr=x+%3E%3D+50000'"};
+    run_sql(t.store, update[0]);
+    assert_string_equal(change_text(only("threshold")),
+                        "   - alert: \"High Latency\"\n-    expr: 'x > 0.5'\n"
+                        "+    expr: '<the expression without its threshold> > 620 <ms>'\n");
+    run_sql(t.store, update[1]);
+    assert_non_null(strstr(change_text(only("threshold")), "> 620 <ms>'"));
+}
+
+static void test_values_of_two_units(void **state)
+{
+    (void)state;
+    struct past p = slow();
+    with_values(p, " ms", 800, 20, 6); // to 900
+    for (int i = 0; i < 6; i++) {
+        p.at = NOW - 2 * HOUR - i * 19 * HOUR;
+        p.value = "1.1 s";
+        p.threshold = "500 ms";
+        past_fire(t.store, p);
+    }
+    const cJSON *q = only("threshold");
+    assert_true(json_get(json_obj(json_obj(q, "change"), "parameters"), "above")->valuedouble ==
+                1.1);
     assert_string_equal(json_str(json_obj(json_obj(q, "evidence"), "values_of_noise"), "unit"),
                         "s");
 }
@@ -285,9 +320,8 @@ static void test_threshold_from_below(void **state)
     with_values(p, "%", 2, 1, 2);
     const cJSON *q = only("threshold");
     has_effect(q, 8, 10, 2);
-    assert_string_equal(
-        change_text(q),
-        "   - alert: \"High Latency\"\n+    expr: '<the expression without its threshold> < 12'\n");
+    assert_string_equal(change_text(q), "   - alert: \"High Latency\"\n+    expr: '<the expression "
+                                        "without its threshold> < 12 <%>'\n");
 }
 
 static void test_threshold_loses_no_real_one(void **state)
@@ -332,7 +366,7 @@ static void test_values(void **state)
     static const struct {
         const char *text, *unit;
         double value;
-    } good[] = {{"3.41 s", "s", 3.41}, {"250ms", "s", 0.25},         {"2 min", "s", 120},
+    } good[] = {{"3.41 s", "s", 3.41}, {"250ms", "ms", 250},         {"2 min", "min", 2},
                 {"87%", "%", 87},      {"B=22, C=1", "", 22},        {"-1.5", "", -1.5},
                 {"1.2e3", "", 1200},   {"  42 req/s.", "req/s", 42}, {"12 averylongunit", "", 12}};
     static const char *const bad[] = {"", "high", "NaN", "inf", "0x10", "A=", "-", "1e999"};
@@ -743,6 +777,8 @@ int main(void)
         T(test_for_counts_the_undecided),
         T(test_for_of_others),
         T(test_threshold),
+        T(test_threshold_of_another_scale),
+        T(test_values_of_two_units),
         T(test_threshold_from_below),
         T(test_threshold_loses_no_real_one),
         T(test_threshold_needs_the_real_values),
