@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/schema.h"
 #include "common/store_rescue.h"
@@ -21,6 +22,7 @@
 #define CHECKPOINT_PAGES 1000
 #define CACHE_SLOTS 512 // a power of two, well above the number of distinct statements
 #define OPEN_PATIENCE_MS 5000
+#define OPEN_TRY_MS 20
 #define REOPEN_PATIENCE_MS 200 // on the loop
 #define ALONE_PATIENCE_MS 1000
 #define ALONE_TRY_MS 50
@@ -347,6 +349,19 @@ static int open_db(struct store *s)
     return r;
 }
 
+// Where several processes begin a new database in the same moment, as both channels do in a first
+// session, SQLite refuses all but one of them at once, whatever the busy timeout.
+static int open_patiently(struct store *s)
+{
+    int64_t end = clock_boot_ms() + OPEN_PATIENCE_MS;
+    int r;
+    while ((r = open_db(s)) == -EBUSY && clock_boot_ms() < end) {
+        disconnect_db(s);
+        nanosleep(&(struct timespec){.tv_nsec = OPEN_TRY_MS * 1000000}, NULL);
+    }
+    return r;
+}
+
 int store_open(const char *dir, bool check, struct store **ret_store)
 {
     // One thread uses SQLite: no locks within the process. Refused once it runs, which is as good.
@@ -364,7 +379,7 @@ int store_open(const char *dir, bool check, struct store **ret_store)
     if (r == 0)
         r = take_lock(s);
     if (r == 0)
-        r = open_db(s);
+        r = open_patiently(s);
     if (r == -EILSEQ && check) {
         disconnect_db(s);
         r = move_aside(s);
