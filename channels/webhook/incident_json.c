@@ -69,12 +69,36 @@ static int alerts_json(struct jw *w, struct store *s, const struct incident_view
     return r;
 }
 
-static int verdicts_json(struct jw *w, struct store *s, int64_t id)
+// The latest verdicts, as many as have room, and the last one in any case.
+static int first_verdict(struct store *s, int64_t incident_id, size_t room, int64_t *ret_first, int64_t *ret_left_out)
 {
-    struct stmt *q = store_sql(s, "SELECT at, verdict, summary, root_cause, action, confidence, by FROM verdict"
-                                  " WHERE incident_id = ? ORDER BY id LIMIT 50");
-    bind_int(q, 1, id);
+    struct stmt *q = store_sql(s, "SELECT id, length(CAST(summary || root_cause || action AS BLOB)) FROM verdict WHERE incident_id = ?"
+                                  " ORDER BY id DESC");
+    bind_int(q, 1, incident_id);
+    int64_t used = 0, first = 0, left_out = 0;
     int r;
+    while ((r = stmt_step(q)) > 0) {
+        used += col_int(q, 1) + 160;
+        if (first && used > (int64_t)room)
+            left_out++;
+        else
+            first = col_int(q, 0);
+    }
+    *ret_first = first;
+    *ret_left_out = left_out;
+    return r;
+}
+
+static int verdicts_json(struct jw *w, struct store *s, int64_t id, size_t room)
+{
+    int64_t first = 0, left_out = 0;
+    int r = first_verdict(s, id, room, &first, &left_out);
+    if (r < 0)
+        return r;
+    struct stmt *q = store_sql(s, "SELECT at, verdict, summary, root_cause, action, confidence, by FROM verdict"
+                                  " WHERE incident_id = ? AND id >= ? ORDER BY id");
+    bind_int(q, 1, id);
+    bind_int(q, 2, first);
     jw_key(w, "verdicts");
     jw_array(w);
     while ((r = stmt_step(q)) > 0) {
@@ -93,19 +117,22 @@ static int verdicts_json(struct jw *w, struct store *s, int64_t id)
         jw_object_end(w);
     }
     jw_array_end(w);
+    if (left_out)
+        jw_kint(w, "verdicts_left_out", left_out);
     return r;
 }
 
-static int timeline_json(struct jw *w, struct store *s, const struct incident_view *v)
+static int timeline_json(struct jw *w, struct store *s, const struct incident_view *v, size_t room)
 {
     // Fired and resolved are of the incident itself; all else was noted when it happened.
     struct stmt *q = store_sql(s, "SELECT at, what, detail FROM ("
                                   " SELECT opened_at AS at, 'fired' AS what, '' AS detail, 0 AS n FROM incident WHERE id = ?1"
                                   " UNION ALL SELECT at, action, actor || CASE WHEN detail <> '' THEN ': ' || detail ELSE '' END, 1"
-                                  "  FROM (SELECT * FROM trail WHERE incident_id = ?1 ORDER BY id DESC LIMIT 100)"
+                                  "  FROM (SELECT * FROM trail WHERE incident_id = ?1 ORDER BY id DESC LIMIT ?2)"
                                   " UNION ALL SELECT closed_at, CASE status WHEN 2 THEN 'stale' ELSE 'resolved' END, '', 2 FROM incident"
                                   "  WHERE id = ?1 AND closed_at IS NOT NULL) ORDER BY at, n");
     bind_int(q, 1, v->id);
+    bind_int(q, 2, room > 100 * 160 ? 100 : room > 10 * 160 ? (int64_t)room / 160 : 10);
     int r;
     jw_key(w, "timeline");
     jw_array(w);
@@ -125,9 +152,9 @@ int incident_json(struct jw *w, struct store *s, const struct incident_view *v, 
     jw_object(w);
     int r = incident_json_scalars(w, s, v);
     if (r == 0)
-        r = verdicts_json(w, s, v->id);
+        r = verdicts_json(w, s, v->id, max_bytes / 4);
     if (r == 0 && timeline)
-        r = timeline_json(w, s, v);
+        r = timeline_json(w, s, v, max_bytes > w->out->len ? max_bytes - w->out->len : 0);
     if (r == 0)
         r = alerts_json(w, s, v, max_bytes);
     jw_object_end(w);
