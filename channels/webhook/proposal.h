@@ -34,3 +34,4 @@ enum proposal_scope { SCOPE_PROBLEM, SCOPE_FAMILY, SCOPE_RULE }; // stored likew
 
 #define PROPOSAL_MIN_FIRINGS 5
 #define PROPOSAL_MIN_NOISE 4
+#define PROPOSAL_MIN_LOOKED_AT 3 // of them: called noise by somebody else than the memory

@@ -23,7 +23,7 @@ static int read_firings(struct store *s, struct tuning_data *d, int64_t **ret_pr
     }
     struct stmt *q =
         store_sql(s, "SELECT id, problem_id, opened_at, closed_at, verdict, flaps, severity, "
-                     "environment FROM incident"
+                     "environment, folded FROM incident"
                      " WHERE opened_at >= ? AND kind = 0 ORDER BY opened_at DESC LIMIT ?");
     bind_int(q, 1, d->since);
     bind_int(q, 2, TUNING_MAX_FIRINGS + 1);
@@ -44,6 +44,7 @@ static int read_firings(struct store *s, struct tuning_data *d, int64_t **ret_pr
                                    .flaps = (int)col_int(q, 5),
                                    .severity = (int)col_int(q, 6),
                                    .prod = col_int(q, 7) != 0,
+                                   .folded = col_int(q, 8) != 0,
                                    .duration_ms = -1,
                                    .value = NAN,
                                    .threshold = NAN};

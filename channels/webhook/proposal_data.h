@@ -16,6 +16,7 @@ struct tuning_firing {                // one incident
     size_t problem;          // index
     int verdict, flaps, severity;
     bool prod, below; // below: it fires under its threshold
+    bool folded;      // its verdict is the memory's own
 };
 
 struct tuning_problem {

@@ -193,6 +193,7 @@ static void evidence_json(const struct proposal *p, int64_t days, const struct s
     jw_kint(w, "days", days);
     jw_kint(w, "firings", (int64_t)u->n);
     jw_kint(w, "noise", (int64_t)u->noise);
+    jw_kint(w, "noise_by_memory", (int64_t)u->folded);
     jw_kint(w, "real", (int64_t)u->real);
     jw_kint(w, "unsure", (int64_t)u->unsure);
     jw_kint(w, "undecided", (int64_t)(u->other - u->unsure));
@@ -243,6 +244,8 @@ static void evidence_words(const struct proposal *p, int64_t days, const struct 
         out,
         "  %zu firings in %lld days (%.1f a week): %zu noise, %zu real, %zu undecided or unsure",
         u->n, (long long)days, u->per_week, u->noise, u->real, u->other);
+    if (u->folded)
+        buf_addf(out, "; %zu of the noise by the memory's own word", u->folded);
     if (u->flaps)
         buf_addf(out, "; %zu flaps", u->flaps);
     if (lasted->known) {

@@ -41,6 +41,7 @@ static void count(const struct tuning_data *d, struct tuning_unit *u)
         else
             u->other++;
         u->unsure += f->verdict == VERDICT_UNSURE;
+        u->folded += firing_is_noise(f) && f->folded;
         u->flaps += (size_t)f->flaps;
         u->prod |= f->prod;
         if (f->severity > u->severity)
@@ -109,7 +110,8 @@ void tuning_unit_done(struct tuning_unit *u)
 
 bool tuning_unit_is_noise(const struct tuning_unit *u)
 {
-    return u->n >= PROPOSAL_MIN_FIRINGS && u->noise >= PROPOSAL_MIN_NOISE && u->noise * 2 >= u->n &&
+    return u->n >= PROPOSAL_MIN_FIRINGS && u->noise >= PROPOSAL_MIN_NOISE &&
+           u->noise - u->folded >= PROPOSAL_MIN_LOOKED_AT && u->noise * 2 >= u->n &&
            u->noise * 5 >= (u->noise + u->real + u->unsure) * 4;
 }
 

@@ -18,8 +18,9 @@ struct tuning_unit {
     size_t n;
     size_t noise, real, other; // of n; other: undecided or unsure
     size_t unsure, flaps, services;
-    int severity; // the worst
-    bool prod;    // any of it
+    size_t folded; // of the noise: the memory's own word
+    int severity;  // the worst
+    bool prod;     // any of it
     double per_week;
 };
 

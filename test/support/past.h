@@ -12,7 +12,7 @@ struct past { // zero means: as in past_fire
     int64_t at, lasted; // wall ms, ms; lasted -1 = still fires
     enum verdict verdict;
     int severity, flaps;
-    bool prod;
+    bool prod, folded; // folded: by the memory
 };
 
 static inline const char *past_or(const char *s, const char *fallback)
@@ -85,8 +85,8 @@ static inline int64_t past_fire(struct store *s, struct past p)
     struct stmt *q = store_sql(
         s, "INSERT INTO incident(problem_id, environment, source, severity, status, state, "
            "verdict, opened_at, last_seen_at,"
-           " closed_at, asked_at, since_at, since_boot, decided_at, flaps)"
-           " VALUES(?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, 0), ?8, ?8, ?9, ?8, ?8, 0, ?10, ?11)");
+           " closed_at, asked_at, since_at, since_boot, decided_at, flaps, folded)"
+           " VALUES(?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, 0), ?8, ?8, ?9, ?8, ?8, 0, ?10, ?11, ?12)");
     bind_int(q, 1, problem);
     bind_int(q, 2, p.prod);
     bind_text(q, 3, past_or(p.source, "prometheus"));
@@ -100,6 +100,7 @@ static inline int64_t past_fire(struct store *s, struct past p)
     if (p.verdict)
         bind_int(q, 10, p.at + 60000);
     bind_int(q, 11, p.flaps);
+    bind_int(q, 12, p.folded);
     assert_int_equal(stmt_run(q), 0);
     int64_t id = store_last_id(s);
     past_alert(s, id, &p);

@@ -165,6 +165,24 @@ static void test_outside_of_the_window(void **state)
     assert_int_equal(cJSON_GetArraySize(list_at(NOW, 2, 1 << 20)), 0);
 }
 
+// What the memory dismissed would be gone too, but the proposal rests on what somebody has looked
+// at.
+static void test_by_the_memory(void **state)
+{
+    (void)state;
+    struct past p = slow();
+    p.lasted = MINUTE;
+    series(p, 2);
+    p.folded = true;
+    series(p, 20);
+    assert_int_equal(cJSON_GetArraySize(list()), 0);
+    p.folded = false;
+    series(p, 1);
+    const cJSON *e = json_obj(only("for"), "evidence");
+    assert_int_equal(json_int(e, "noise", 0), 23);
+    assert_int_equal(json_int(e, "noise_by_memory", 0), 20);
+}
+
 // ---- for ----
 
 static void test_for(void **state)
@@ -772,6 +790,7 @@ int main(void)
         T(test_mostly_undecided),
         T(test_no_change_that_helps),
         T(test_outside_of_the_window),
+        T(test_by_the_memory),
         T(test_for),
         T(test_for_loses_no_real_one),
         T(test_for_counts_the_undecided),
