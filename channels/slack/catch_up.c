@@ -38,6 +38,7 @@ struct catch_up {
     size_t user, thread, n_threads; // where it is
     struct person person;
     char newest[32];
+    int64_t newest_us;                 // of all users of this run
     char looked[ACCESS_MAX_USERS][32]; // how far the quick looks have come since the last full run
     char threads[MAX_THREADS][32];
     char cursor[256];
@@ -68,7 +69,7 @@ static void end(struct catch_up *c)
 {
     drop_pages(c);
     c->running = false;
-    c->handler.on_end(c->complete, c->handler.data);
+    c->handler.on_end(c->complete, c->newest_us, c->again, c->handler.data);
     if (c->again)
         begin(c, &c->next);
 }
@@ -199,6 +200,8 @@ static void next_place(struct catch_up *c)
         ask(c);
         return;
     }
+    int64_t us = slack_ts_us(c->newest);
+    c->newest_us = us > c->newest_us ? us : c->newest_us;
     if (is_look(c))
         memcpy(c->looked[c->user], c->newest, sizeof c->newest);
     else if (person_set_synced(c->store, c->person.user, c->newest) < 0)
@@ -291,6 +294,7 @@ static void begin(struct catch_up *c, const struct scope *scope)
     c->scope = *scope;
     c->running = c->complete = true;
     c->again = false;
+    c->newest_us = 0;
     c->user = 0;
     c->retries = 0;
     next_user(c);

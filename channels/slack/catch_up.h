@@ -14,7 +14,8 @@ struct catch_up_handler {
     // A message, oldest first; it may have been seen before. 0, or <0 = stop: it will be read
     // again.
     int (*on_message)(const struct slack_event *e, void *data);
-    void (*on_end)(bool complete, void *data);
+    // newest_us: the newest ts that was read (microseconds). more: the next run begins at once.
+    void (*on_end)(bool complete, int64_t newest_us, bool more, void *data);
     void *data;
 };
 

@@ -55,7 +55,12 @@ struct engine {
     char *files;
     char trouble[192]; // of identity or lock
     bool refused;      // it is one that only a person can mend
-    int64_t version, catch_up_since, pruned_at;
+    int64_t version, pruned_at;
+    // What was said is handed over when a look at the history has covered it. Times are boot ms,
+    // the others Slack's, in microseconds.
+    int64_t run_since, uncovered_since;
+    int64_t horizon_us, live_us,
+        run_live_us; // complete until; newest heard; that, as the run began
     int64_t flush_until;
     int64_t ghosts_since; // boot ms at which Slack counted more connections than ours; 0
     struct envelope held[MAX_HELD];
@@ -112,12 +117,19 @@ static bool take_envelope(struct engine *e, const struct envelope *env)
     return true;
 }
 
+static void run_begins(struct engine *e)
+{
+    e->run_since = clock_boot_ms();
+    e->run_live_us = e->live_us;
+}
+
 // Reads everybody's history now.
 static void start_catch_up(struct engine *e)
 {
     e->look_pending = false;
-    e->looked_at = e->catch_up_since = clock_boot_ms();
+    e->looked_at = clock_boot_ms();
     uv_timer_stop(&e->look);
+    run_begins(e);
     catch_up_start(e->catch_up);
 }
 
@@ -126,9 +138,13 @@ static void on_look(uv_timer_t *t)
     struct engine *e = t->data;
     e->look_pending = false;
     e->looked_at = clock_boot_ms();
-    if (e->running && e->look_user[0])
+    if (!e->running)
+        return;
+    if (!catch_up_running(e->catch_up))
+        run_begins(e);
+    if (e->look_user[0])
         catch_up_look(e->catch_up, e->look_user, e->look_thread);
-    else if (e->running)
+    else
         catch_up_start(e->catch_up);
 }
 
@@ -139,8 +155,6 @@ static void look_soon(struct engine *e, const char *user, const char *thread_ts)
     int64_t now = clock_boot_ms(), wait = e->looked_at + LOOK_MS - now;
     bool same = !e->look_pending ||
                 (strcmp(e->look_user, user) == 0 && strcmp(e->look_thread, thread_ts) == 0);
-    if (!e->look_pending && !catch_up_running(e->catch_up))
-        e->catch_up_since = now;
     e->look_pending = true;
     snprintf(e->look_user, sizeof e->look_user, "%s", same ? user : "");
     snprintf(e->look_thread, sizeof e->look_thread, "%s", same ? thread_ts : "");
@@ -177,8 +191,13 @@ static void on_envelope(struct envelope *env, void *data)
 {
     struct engine *e = data;
     const struct slack_event *event = &env->event;
-    if (event->type == EVENT_MESSAGE && access_check(&e->access, event) == ACCESS_OK)
+    if (event->type == EVENT_MESSAGE && access_check(&e->access, event) == ACCESS_OK) {
+        int64_t us = slack_ts_us(event->ts);
+        e->live_us = us > e->live_us ? us : e->live_us;
+        if (!e->uncovered_since)
+            e->uncovered_since = clock_boot_ms();
         look_soon(e, event->user, event->thread_ts);
+    }
     if (e->n_held || !take_envelope(e, env))
         hold(e, env);
 }
@@ -188,10 +207,17 @@ static int on_history(const struct slack_event *event, void *data)
     return take_in(data, event, "");
 }
 
-static void on_caught_up(bool complete, void *data)
+static void on_caught_up(bool complete, int64_t newest_us, bool more, void *data)
 {
     struct engine *e = data;
     e->incomplete = !complete;
+    if (e->run_live_us > e->horizon_us)
+        e->horizon_us = e->run_live_us;
+    if (newest_us > e->horizon_us)
+        e->horizon_us = newest_us;
+    e->uncovered_since = e->live_us > e->horizon_us ? e->run_since : 0;
+    if (more)
+        run_begins(e);
     notify_soon(e);
 }
 
@@ -431,7 +457,7 @@ static void on_tick(uv_timer_t *t)
     store_checkpoint(e->store);
     int64_t now = clock_boot_ms(), version = store_data_version(e->store);
     bool look = e->running && (e->ghosts_since || e->incomplete);
-    if (look && now - e->catch_up_since > LOOK_AGAIN_MS)
+    if (look && now - e->looked_at > LOOK_AGAIN_MS)
         start_catch_up(e);
     struct moment moment = moment_now();
     bool due = e->running && rounds_due(e->store, moment);
@@ -566,13 +592,16 @@ bool engine_holds(const struct engine *e)
     return e->holds;
 }
 
-bool engine_settled(const struct engine *e)
+int64_t engine_horizon(const struct engine *e)
 {
     if (!e->running)
-        return true;
-    bool late = clock_boot_ms() - e->catch_up_since > SETTLE_MS;
-    bool read = !e->look_pending && !catch_up_running(e->catch_up);
-    return (late || read) && !sender_escalates(e->sender);
+        return INT64_MAX;
+    if (sender_escalates(e->sender)) // its thread is not known yet
+        return -1;
+    int64_t now = clock_boot_ms();
+    bool waits = e->uncovered_since && now - e->uncovered_since < SETTLE_MS;
+    bool runs = catch_up_running(e->catch_up) && now - e->run_since < SETTLE_MS;
+    return waits || runs ? e->horizon_us : INT64_MAX;
 }
 
 const struct access *engine_access(const struct engine *e)

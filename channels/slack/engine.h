@@ -32,8 +32,9 @@ void engine_changed(struct engine *e);
 
 bool engine_configured(const struct engine *e);
 bool engine_holds(const struct engine *e); // this process speaks for the channel
-// What was said is complete up to now: nothing older is about to come in.
-bool engine_settled(const struct engine *e);
+// Messages with a ts up to this (microseconds) are complete: nothing older is about to come in.
+// INT64_MAX: all of them; -1: none may be handed over for a moment.
+int64_t engine_horizon(const struct engine *e);
 const struct access *engine_access(const struct engine *e);
 const struct escalation_people *engine_people(const struct engine *e);
 // Appends how things stand, a sentence without its full stop. 1 when all is well.

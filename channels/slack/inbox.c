@@ -47,17 +47,20 @@ int inbox_add(struct store *s, const struct inbox_new *n, int64_t now)
     return stmt_run(q);
 }
 
-int inbox_next(struct store *s, const char *session, int64_t now, struct inbox_row *ret)
+int inbox_next(struct store *s, const char *session, int64_t now, int64_t horizon_us,
+               struct inbox_row *ret)
 {
     struct stmt *q = store_sql(
         s, "SELECT i.id, i.kind, i.channel, i.ts, i.thread_ts, i.user_id, i.text, "
            "i.escalation_id, i.pushes, coalesce(nullif(p.name, ''), i.user_id) FROM slack_inbox AS "
            "i LEFT JOIN slack_person AS p ON p.user_id = i.user_id WHERE i.state < 2 AND "
-           "(i.state = 0 OR (i.session <> ?1 AND i.pushes < ?2 AND i.at > ?3)) "
+           "(i.state = 0 OR (i.session <> ?1 AND i.pushes < ?2 AND i.at > ?3)) AND (i.kind <> 0 OR "
+           "i.ts_us <= ?4) "
            "ORDER BY i.ts_us, i.id LIMIT 1");
     bind_text(q, 1, session);
     bind_int(q, 2, INBOX_MAX_PUSHES);
     bind_int(q, 3, now - INBOX_REPEAT_MS);
+    bind_int(q, 4, horizon_us);
     int r = stmt_step(q);
     if (r <= 0)
         return r;

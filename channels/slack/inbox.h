@@ -41,8 +41,10 @@ struct inbox_row {
     const char *channel, *ts, *thread_ts, *user, *user_name,
         *text; // valid until the next call on the store
 };
-// The next row to be pushed to this session, in the order in which it was said. 1 / 0.
-int inbox_next(struct store *s, const char *session, int64_t now, struct inbox_row *ret) MUST_CHECK;
+// The next row to be pushed to this session, in the order in which it was said; of messages those
+// said until horizon_us. 1 / 0.
+int inbox_next(struct store *s, const char *session, int64_t now, int64_t horizon_us,
+               struct inbox_row *ret) MUST_CHECK;
 int inbox_pushed(struct store *s, int64_t id, const char *session, int64_t now) MUST_CHECK;
 // The session called a tool: what was pushed to it before has been read.
 int inbox_taken(struct store *s, const char *session, int64_t now) MUST_CHECK;

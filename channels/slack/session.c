@@ -88,16 +88,14 @@ static void deliver(struct session *s)
     int r = 0;
     if (!s->attached || !engine_holds(s->parts.engine))
         return;
-    if (!engine_settled(s->parts.engine)) {
-        try_later(s);
-        return;
-    }
-    while ((r = inbox_next(s->parts.store, s->id, clock_wall_ms(), &row)) > 0) {
+    int64_t horizon_us = engine_horizon(s->parts.engine);
+    while (horizon_us >= 0 &&
+           (r = inbox_next(s->parts.store, s->id, clock_wall_ms(), horizon_us, &row)) > 0) {
         r = push(s, &row);
         if (r < 0)
             break;
     }
-    if (r < 0 && r != -EPIPE)
+    if ((r < 0 && r != -EPIPE) || horizon_us != INT64_MAX)
         try_later(s);
 }
 
