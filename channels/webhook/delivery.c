@@ -28,6 +28,7 @@
 #define STORM_TICK_MS 1000 // between looks at a long queue
 #define UNRECORDED_MAX 256
 #define BATCHES_A_TICK 16
+#define DIGEST_MIN_BYTES 512
 #define DIGEST_GATHER_MS 2000 // from the first that is held back to the digest
 #define NOISE_DIGEST_MS (10 * 60 * 1000) // known noise alone wakes the session no more often
 
@@ -294,16 +295,18 @@ static int push_digest(struct delivery *d, int64_t now, int64_t asked_before)
 {
     struct event event;
     int64_t wall = clock_wall_ms();
+    int64_t left = budget_bytes_left(&d->budget, now), room = left - 256;
+    if (!asked_before && room < DIGEST_MIN_BYTES && left < d->budget.max_bytes)
+        return 0; // the next minute has room for it
     event_init(&event, d->config);
     struct event_source from = source_of(d);
     int r = store_begin(d->store);
     if (r == 0)
         r = mark_digest(d, now, asked_before);
     bool any = r == 0 && (store_changes(d->store) > 0 || resolutions_wait(d));
-    int64_t room = budget_bytes_left(&d->budget, now) - 256;
     if (r == 0 && any)
         r = event_of_digest(&event, &from, asked_before ? "wait for a verdict" : "came faster than the push budget allows or still wait for a verdict",
-                            room > 512 ? (size_t)room : 512);
+                            room > DIGEST_MIN_BYTES ? (size_t)room : DIGEST_MIN_BYTES);
     if (r == 0 && any && asked_before)
         r = pager_agent_back(d->store, clock_wall_ms());
     if (r == 0 && any)

@@ -23,7 +23,7 @@
 #define MAX_REJECTED 100 // named in the answer
 #define MAX_ANSWER (16u << 20)
 #define PROBE_AGAIN_MS 50
-#define PROBE_PATIENCE_MS 1000
+#define PROBE_PATIENCE_MS 2500 // more than the other may wait for the store
 #define SENDER_SIZE 64
 #define MAX_METRICS (256 * 1024)
 #define UNAUTHORIZED "WWW-Authenticate: Bearer\r\n"

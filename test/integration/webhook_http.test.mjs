@@ -276,7 +276,7 @@ describe('connections', { concurrency: 4 }, () => {
       const labels = Array.from({ length: 25 }, (_, k) => ({ severity: 'critical', service: `s-${i}-${k}`, cluster: 'c', namespace: 'n', text: 't'.repeat(2000) }));
       const began = Date.now();
       assert.equal((await c.post(notification(labels))).status, 200);
-      assert.ok(Date.now() - began < 1000);
+      assert.ok(Date.now() - began < (sanitized ? 10_000 : 1000));
     }
     await sleep(1000);
     assert.equal((await request(c.url + '/healthz', { method: 'GET' })).status, 200);

@@ -89,7 +89,7 @@ export async function startChannel({ name = 'webhook-channel', state = tempDir()
   const others = [];
   let stderr = '';
   transport.stderr.on('data', d => { stderr += d; });
-  if (initialize) await client.connect(transport);
+  if (initialize) await client.connect(transport).catch(e => { throw new Error(`${e.message}\n${stderr}`); });
   else await transport.start();
   started.add(transport._process);
   const exited = new Promise(r => transport._process.once('exit', (code, signal) => r({ code, signal, at: Date.now() })));
