@@ -304,28 +304,12 @@ struct file_values {
     char *value[ARRAY_LEN(keys)]; // owned, NULL when the file does not have it
 };
 
-static struct str trim(struct str s)
-{
-    while (s.n && strchr(" \t\r", s.p[0]))
-        s.p++, s.n--;
-    while (s.n && strchr(" \t\r", s.p[s.n - 1]))
-        s.n--;
-    return s;
-}
-
-static struct str unquote(struct str s)
-{
-    if (s.n >= 2 && (s.p[0] == '"' || s.p[0] == '\'') && s.p[s.n - 1] == s.p[0])
-        return (struct str){s.p + 1, s.n - 2};
-    return s;
-}
-
 static int read_line(struct file_values *f, struct str line, int number, const char *path,
                      struct buf *why)
 {
-    line = trim(line);
+    line = text_trim(line);
     if (line.n > 7 && memcmp(line.p, "export ", 7) == 0)
-        line = trim((struct str){line.p + 7, line.n - 7});
+        line = text_trim((struct str){line.p + 7, line.n - 7});
     if (!line.n || line.p[0] == '#')
         return 0;
     const char *eq = memchr(line.p, '=', line.n);
@@ -333,8 +317,8 @@ static int read_line(struct file_values *f, struct str line, int number, const c
         buf_addf(why, "%s line %d must be KEY=value", path, number);
         return -EINVAL;
     }
-    struct str name = trim((struct str){line.p, (size_t)(eq - line.p)});
-    struct str value = unquote(trim((struct str){eq + 1, line.n - (size_t)(eq + 1 - line.p)}));
+    struct str name = text_trim((struct str){line.p, (size_t)(eq - line.p)});
+    struct str value = text_unquote(text_trim((struct str){eq + 1, line.n - (size_t)(eq + 1 - line.p)}));
     warn_if_unknown(name);
     const struct key *key = key_named(name);
     if (!key)
@@ -453,7 +437,7 @@ static bool list_matches(const char *globs, const char *name)
 {
     for (const char *p = globs; *p;) {
         size_t n = strcspn(p, ",");
-        struct str glob = trim((struct str){p, n});
+        struct str glob = text_trim((struct str){p, n});
         if (glob.n && glob_match(glob, str_of(name)))
             return true;
         p += n + (p[n] == ',');

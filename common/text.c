@@ -337,3 +337,30 @@ bool glob_match(struct str pattern, struct str name)
         p++;
     return p == pattern.n;
 }
+
+struct str text_trim(struct str s)
+{
+    while (s.n && strchr(" \t\r\n", s.p[0]) && s.p[0])
+        s.p++, s.n--;
+    while (s.n && strchr(" \t\r\n", s.p[s.n - 1]) && s.p[s.n - 1])
+        s.n--;
+    return s;
+}
+
+struct str text_unquote(struct str s)
+{
+    if (s.n >= 2 && (s.p[0] == '"' || s.p[0] == '\'') && s.p[s.n - 1] == s.p[0])
+        return (struct str){s.p + 1, s.n - 2};
+    return s;
+}
+
+struct str text_next_line(struct str *s)
+{
+    const char *nl = s->n ? memchr(s->p, '\n', s->n) : NULL;
+    struct str line = {s->p, nl ? (size_t)(nl - s->p) : s->n};
+    size_t used = line.n + (nl ? 1 : 0);
+    *s = (struct str){s->p + used, s->n - used};
+    if (line.n && line.p[line.n - 1] == '\r')
+        line.n--;
+    return line;
+}

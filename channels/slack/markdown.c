@@ -23,27 +23,6 @@ static struct str slice(struct str s, size_t from, size_t to)
     return (struct str){s.p + from, to - from};
 }
 
-static struct str trim(struct str s)
-{
-    while (s.n && isspace((unsigned char)s.p[0]))
-        s.p++, s.n--;
-    while (s.n && isspace((unsigned char)s.p[s.n - 1]))
-        s.n--;
-    return s;
-}
-
-static void escape_char(struct buf *out, char c)
-{
-    if (c == '&')
-        buf_adds(out, "&amp;");
-    else if (c == '<')
-        buf_adds(out, "&lt;");
-    else if (c == '>')
-        buf_adds(out, "&gt;");
-    else
-        buf_addc(out, c);
-}
-
 // ---- within a line ----
 
 static void add_inline(struct buf *out, struct str s, unsigned depth);
@@ -91,7 +70,7 @@ static size_t try_code(struct buf *out, struct str s, size_t i)
         if (run == n && j > i + n) {
             buf_addc(out, '`');
             for (size_t k = i + n; k < j; k++)
-                escape_char(out, s.p[k] == '`' ? '\'' : s.p[k]);
+                mrkdwn_escape_char(out, s.p[k] == '`' ? '\'' : s.p[k]);
             buf_addc(out, '`');
             return j + n;
         }
@@ -114,7 +93,7 @@ static void add_url(struct buf *out, struct str url)
         if (c == '|' || c == '<' || c == '>' || c <= ' ')
             buf_addf(out, "%%%02X", c);
         else
-            escape_char(out, url.p[i]);
+            mrkdwn_escape_char(out, url.p[i]);
     }
 }
 
@@ -131,7 +110,7 @@ static size_t try_link(struct buf *out, struct str s, size_t i, unsigned depth)
         open += s.p[end] == '(' ? 1u : s.p[end] == ')' ? -1u : 0u;
     if (open)
         return 0;
-    struct str url = trim(slice(s, close + 2, end - 1)), label = slice(s, i + 1, close);
+    struct str url = text_trim(slice(s, close + 2, end - 1)), label = slice(s, i + 1, close);
     const char *space = memchr(url.p, ' ', url.n);
     if (space)
         url.n = (size_t)(space - url.p);
@@ -147,7 +126,7 @@ static size_t try_link(struct buf *out, struct str s, size_t i, unsigned depth)
     if (label.n) {
         buf_addc(out, '|');
         for (size_t k = 0; k < label.n; k++)
-            escape_char(out, label.p[k] == '|' || label.p[k] == '\n' ? ' ' : label.p[k]);
+            mrkdwn_escape_char(out, label.p[k] == '|' || label.p[k] == '\n' ? ' ' : label.p[k]);
     }
     buf_addc(out, '>');
     return end;
@@ -201,7 +180,7 @@ static size_t try_markup(struct buf *out, struct str s, size_t i, unsigned depth
 {
     char c = s.p[i];
     if (c == '\\' && i + 1 < s.n && ispunct((unsigned char)s.p[i + 1])) {
-        escape_char(out, s.p[i + 1]);
+        mrkdwn_escape_char(out, s.p[i + 1]);
         return i + 2;
     }
     if (c == '`')
@@ -228,28 +207,16 @@ static void add_inline(struct buf *out, struct str s, unsigned depth)
         // An emphasis that did not close is text, the whole run of it.
         char c = s.p[i];
         do
-            escape_char(out, s.p[i++]);
+            mrkdwn_escape_char(out, s.p[i++]);
         while (i < s.n && (c == '*' || c == '_' || c == '~') && s.p[i] == c);
     }
 }
 
 // ---- lines ----
 
-static struct str next_line(struct str *rest)
-{
-    const char *nl = memchr(rest->p, '\n', rest->n);
-    struct str line = {rest->p, nl ? (size_t)(nl - rest->p) : rest->n};
-    size_t used = line.n + (nl ? 1 : 0);
-    rest->p += used;
-    rest->n -= used;
-    if (line.n && line.p[line.n - 1] == '\r')
-        line.n--;
-    return line;
-}
-
 static bool is_fence(struct str line, char *ret_mark, size_t *ret_n)
 {
-    line = trim(line);
+    line = text_trim(line);
     char c = line.n ? line.p[0] : 0;
     size_t n = 0;
     while (n < line.n && line.p[n] == c)
@@ -268,7 +235,7 @@ static void add_code_line(struct buf *out, struct str line)
             buf_adds(out, "'''");
             i += 2;
         } else {
-            escape_char(out, line.p[i]);
+            mrkdwn_escape_char(out, line.p[i]);
         }
     }
     buf_addc(out, '\n');
@@ -278,10 +245,10 @@ static void add_code_block(struct buf *out, struct str *rest, char mark, size_t 
 {
     buf_adds(out, "```\n");
     while (rest->n) {
-        struct str line = next_line(rest);
+        struct str line = text_next_line(rest);
         char c;
         size_t run;
-        if (is_fence(line, &c, &run) && c == mark && run >= n && trim(line).n == run)
+        if (is_fence(line, &c, &run) && c == mark && run >= n && text_trim(line).n == run)
             break;
         add_code_line(out, line);
     }
@@ -303,14 +270,14 @@ static bool is_table_rule(struct str line)
 static size_t cells_of(struct str line, struct str cells[MAX_COLUMNS])
 {
     size_t n = 0, from = 0;
-    line = trim(line);
+    line = text_trim(line);
     if (line.n && line.p[0] == '|')
         from = 1;
     for (size_t i = from; i <= line.n && n < MAX_COLUMNS; i++) {
         if (i < line.n && (line.p[i] != '|' || (i && line.p[i - 1] == '\\')))
             continue;
         if (i < line.n || i > from)
-            cells[n++] = trim(slice(line, from, i));
+            cells[n++] = text_trim(slice(line, from, i));
         from = i + 1;
     }
     return n;
@@ -320,9 +287,9 @@ static void add_table(struct buf *out, struct str header, struct str *rest)
 {
     struct str cells[MAX_COLUMNS], scan = *rest;
     size_t width[MAX_COLUMNS] = {0};
-    next_line(&scan); // the rule
+    text_next_line(&scan); // the rule
     struct str body = scan;
-    for (struct str line = header; memchr(line.p, '|', line.n); line = next_line(&scan)) {
+    for (struct str line = header; memchr(line.p, '|', line.n); line = text_next_line(&scan)) {
         size_t n = cells_of(line, cells);
         for (size_t i = 0; i < n; i++) {
             size_t w = utf8_count(cells[i]);
@@ -334,7 +301,7 @@ static void add_table(struct buf *out, struct str header, struct str *rest)
     }
     buf_adds(out, "```\n");
     scan = body;
-    for (struct str line = header;; line = next_line(&scan)) {
+    for (struct str line = header;; line = text_next_line(&scan)) {
         size_t n = cells_of(line, cells);
         for (size_t i = 0; i < n; i++) {
             mrkdwn_escape(out, cells[i]);
@@ -360,10 +327,10 @@ static size_t heading_marks(struct str line)
 static void add_heading(struct buf *out, struct str text)
 {
     struct buf inner = BUF_INIT(out->max);
-    text = trim(text);
+    text = text_trim(text);
     while (text.n && text.p[text.n - 1] == '#')
         text.n--;
-    add_inline(&inner, trim(text), 0);
+    add_inline(&inner, text_trim(text), 0);
     buf_addc(out, '*');
     for (size_t i = 0; i < inner.len; i++)
         if (inner.data[i] != '*')
@@ -376,7 +343,7 @@ static void add_heading(struct buf *out, struct str text)
 
 static bool is_rule(struct str line)
 {
-    line = trim(line);
+    line = text_trim(line);
     if (line.n < 3 || !strchr("-*_", line.p[0]))
         return false;
     for (size_t i = 1; i < line.n; i++)
@@ -402,9 +369,9 @@ static void add_line(struct buf *out, struct str line)
     buf_add(out, line.p, indent);
     if (starts(text, 0, ">")) {
         buf_adds(out, "> ");
-        text = trim(slice(text, 1, text.n));
+        text = text_trim(slice(text, 1, text.n));
     } else if (text.n > 1 && strchr("-*+", text.p[0]) && text.p[1] == ' ') {
-        text = trim(slice(text, 2, text.n));
+        text = text_trim(slice(text, 2, text.n));
         bool open = starts(text, 0, "[ ] "),
              checked = starts(text, 0, "[x] ") || starts(text, 0, "[X] ");
         buf_adds(out, open ? "\xe2\x98\x90 " : checked ? "\xe2\x98\x91 " : "\xe2\x80\xa2 ");
@@ -417,12 +384,12 @@ int markdown_to_mrkdwn(struct buf *out, struct str markdown)
 {
     struct str rest = markdown;
     while (rest.n) {
-        struct str line = next_line(&rest), ahead = rest;
+        struct str line = text_next_line(&rest), ahead = rest;
         char mark;
         size_t n;
         if (is_fence(line, &mark, &n)) {
             add_code_block(out, &rest, mark, n);
-        } else if (memchr(line.p, '|', line.n) && rest.n && is_table_rule(next_line(&ahead))) {
+        } else if (memchr(line.p, '|', line.n) && rest.n && is_table_rule(text_next_line(&ahead))) {
             add_table(out, line, &rest);
         } else {
             add_line(out, line);

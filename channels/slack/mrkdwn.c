@@ -13,7 +13,7 @@ static struct str slice(struct str s, size_t from, size_t to)
     return (struct str){s.p + from, to - from};
 }
 
-static void escape_char(struct buf *out, char c)
+void mrkdwn_escape_char(struct buf *out, char c)
 {
     if (c == '&')
         buf_adds(out, "&amp;");
@@ -28,7 +28,7 @@ static void escape_char(struct buf *out, char c)
 int mrkdwn_escape(struct buf *out, struct str s)
 {
     for (size_t i = 0; i < s.n; i++)
-        escape_char(out, s.p[i]);
+        mrkdwn_escape_char(out, s.p[i]);
     return out->error;
 }
 

@@ -7,6 +7,7 @@
 
 // Escapes &, < and >, so that text can neither mention anybody nor carry markup. 0 or buf's error.
 int mrkdwn_escape(struct buf *out, struct str s);
+void mrkdwn_escape_char(struct buf *out, char c); // one byte of it
 
 // What a person typed, as it was typed: the three entities decoded once, links as plain URLs.
 int mrkdwn_unescape(struct buf *out, struct str s);

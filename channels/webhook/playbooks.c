@@ -26,38 +26,13 @@ struct playbooks {
 
 // ---- front matter ----
 
-static struct str trim(struct str s)
-{
-    while (s.n && strchr(" \t\r", s.p[0]))
-        s.p++, s.n--;
-    while (s.n && strchr(" \t\r", s.p[s.n - 1]))
-        s.n--;
-    return s;
-}
-
-static struct str next_line(struct str *rest)
-{
-    const char *nl = memchr(rest->p, '\n', rest->n);
-    struct str line = {rest->p, nl ? (size_t)(nl - rest->p) : rest->n};
-    size_t used = line.n + (nl ? 1 : 0);
-    *rest = (struct str){rest->p + used, rest->n - used};
-    return line;
-}
-
 static bool value_of(struct str line, const char *key, struct str *ret_value)
 {
     size_t n = strlen(key);
     if (line.n <= n || memcmp(line.p, key, n) != 0 || line.p[n] != ':')
         return false;
-    *ret_value = trim((struct str){line.p + n + 1, line.n - n - 1});
+    *ret_value = text_trim((struct str){line.p + n + 1, line.n - n - 1});
     return true;
-}
-
-static struct str unquote(struct str s)
-{
-    if (s.n >= 2 && (s.p[0] == '"' || s.p[0] == '\'') && s.p[s.n - 1] == s.p[0])
-        return (struct str){s.p + 1, s.n - 2};
-    return s;
 }
 
 // The end of one item of an inline list: a comma inside quotes belongs to it.
@@ -82,7 +57,7 @@ static void add_patterns(struct str list, struct buf *out)
         list = (struct str){list.p + 1, list.n - 2};
     while (list.n) {
         size_t n = item_length(list);
-        struct str item = unquote(trim((struct str){list.p, n}));
+        struct str item = text_unquote(text_trim((struct str){list.p, n}));
         if (item.n) {
             buf_add(out, item.p, item.n);
             buf_addc(out, '\n');
@@ -94,15 +69,15 @@ static void add_patterns(struct str list, struct buf *out)
 
 int playbook_front_matter(struct str file, struct buf *ret_name, struct buf *ret_patterns)
 {
-    struct str value, line = trim(next_line(&file));
+    struct str value, line = text_trim(text_next_line(&file));
     if (!str_is(line, "---"))
         return -EINVAL;
     while (file.n) {
-        line = next_line(&file);
-        if (str_is(trim(line), "---"))
+        line = text_next_line(&file);
+        if (str_is(text_trim(line), "---"))
             return ret_name->error ? ret_name->error : ret_patterns->error;
         if (value_of(line, "name", &value)) {
-            value = unquote(value);
+            value = text_unquote(value);
             buf_add(ret_name, value.p, value.n);
         } else if (value_of(line, "alerts", &value)) {
             add_patterns(value, ret_patterns);
@@ -207,7 +182,7 @@ const char *playbooks_find(const struct playbooks *p, const char *alertname)
     for (size_t i = 0; p && i < p->n; i++) {
         struct str rest = str_of(p->books[i].patterns);
         while (rest.n) {
-            size_t f = fit(next_line(&rest), alertname);
+            size_t f = fit(text_next_line(&rest), alertname);
             if (f > best) {
                 best = f;
                 found = p->books[i].name;
