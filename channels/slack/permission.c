@@ -87,15 +87,22 @@ int prompt_add(struct store *s, const struct prompt_new *n, const char *session,
     char hex[33];
     random_bytes(nonce, sizeof nonce);
     hex_encode((struct str){(const char *)nonce, sizeof nonce}, hex);
-    struct buf preview = BUF_INIT(4u << 20);
-    int r = mrkdwn_literal(&preview, str_of(n->preview));
+    struct buf preview = BUF_INIT(16 * PROMPT_MAX_PREVIEW), description = BUF_INIT(4096);
+    struct str all = str_of(n->preview);
+    size_t shown = utf8_prefix(all, PROMPT_MAX_PREVIEW);
+    int r = mrkdwn_literal(&preview, (struct str){all.p, shown});
+    if (r == 0 && shown < all.n)
+        r = buf_addf(&preview, "\n\n(%zu bytes are NOT shown here: read it in the terminal)",
+                     all.n - shown);
+    if (r == 0)
+        r = text_clean(&description, str_of(n->description), 1024, TEXT_ONE_LINE);
     struct stmt *q = store_sql(s, "INSERT INTO slack_prompt(request_id, session, tool, "
                                   "description, preview, nonce, created_at) "
                                   "VALUES(?, ?, ?, ?, ?, ?, ?)");
     bind_text(q, 1, n->request_id);
     bind_text(q, 2, session);
     bind_text(q, 3, n->tool);
-    bind_text(q, 4, n->description);
+    bind_text(q, 4, buf_cstr(&description));
     bind_str(q, 5, buf_str(&preview));
     bind_text(q, 6, hex);
     bind_int(q, 7, now.wall);
@@ -112,6 +119,7 @@ int prompt_add(struct store *s, const struct prompt_new *n, const char *session,
                        NULL);
     stmt_reset(q);
     buf_done(&preview);
+    buf_done(&description);
     return r;
 }
 

@@ -16,6 +16,7 @@ enum prompt_state {
 
 enum {
     PROMPT_REMIND_MS = 2 * 60 * 1000, // the session stands still meanwhile
+    PROMPT_MAX_PREVIEW = 64 * 1024,   // bytes; the client sends 3,500 characters a field
     PROMPT_PART_CHARS = 9000,         // of the preview in one message (blocks: 13,200 in all)
 };
 

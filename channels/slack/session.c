@@ -15,6 +15,7 @@ enum {
     RETRY_MS = 500,   // the client reads slowly, or the store is busy
     PASSED_MS = 1000, // a call so soon after a prompt may have been under way before it
     MAX_HELD = 16,    // prompts that could not be stored yet
+    MAX_TRIES = 600,  // of one, before it is left to the terminal
 };
 
 struct waiter {
@@ -30,6 +31,7 @@ struct waiter {
 struct held_prompt {
     char request_id[8];
     char *tool, *description, *preview;
+    unsigned tries;
 };
 
 struct session {
@@ -151,14 +153,23 @@ static void held_done(struct held_prompt *p)
 
 static void store_prompts(struct session *s)
 {
-    size_t done = 0;
-    while (done < s->n_held && store_prompt(s, &s->held[done]) == 0)
-        held_done(&s->held[done++]);
+    size_t done = 0, stored = 0;
+    for (; done < s->n_held; done++) {
+        struct held_prompt *p = &s->held[done];
+        int r = store_prompt(s, p);
+        if (r < 0 && ++p->tries < MAX_TRIES)
+            break;
+        if (r < 0)
+            log_error("slack: a permission prompt could not be stored: answer it in the terminal",
+                      "request", p->request_id, "why", store_error(s->parts.store));
+        stored += r == 0;
+        held_done(p);
+    }
     memmove(s->held, s->held + done, (s->n_held - done) * sizeof s->held[0]);
     s->n_held -= done;
     if (s->n_held)
         try_later(s);
-    if (done)
+    if (stored)
         engine_changed(s->parts.engine);
 }
 
@@ -172,6 +183,7 @@ static void on_permission(struct session *s, const cJSON *params)
     if (!engine_configured(s->parts.engine) || s->n_held == MAX_HELD)
         return;
     struct held_prompt *h = &s->held[s->n_held++];
+    h->tries = 0;
     snprintf(h->request_id, sizeof h->request_id, "%s", p.request_id);
     h->tool = strdup(p.tool_name);
     h->description = strdup(p.description);

@@ -2,6 +2,7 @@
 // SLACK_STREAM_SECONDS makes the stream longer, SLACK_KILLS the kill loop.
 import { test, describe, after } from 'node:test';
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import fs from 'node:fs'; import path from 'node:path';
 import { startFakeSlack } from '../support/fake_slack/main.mjs';
 import { startSession, until, sleep, tempDir } from '../support/slack_session.mjs';
@@ -154,6 +155,22 @@ describe('slack-channel', { concurrency: 3 }, () => {
       await s.waitEvent('g10', 8000); await s.waitEvent('g11', 12000);
       assert.deepEqual(texts(s), Array.from({ length: 12 }, (_, i) => `g${i}`));
       assert.match(s.log, /counts more connections/);
+    });
+
+    test('while another process holds the store, events wait unacknowledged and none is lost', async () => {
+      const [slack, s] = await pair({ ackTimeoutMs: 10000 });
+      await until(() => /slack: connected/.test(s.log));
+      await s.ok('escalate', { title: 'T', body: 'b', severity: 'info' });
+      const p = await slack.waitPosted('T');
+      const lock = spawn('python3', ['-c', 'import sqlite3,sys,time\nc=sqlite3.connect(sys.argv[1],timeout=10,isolation_level=None); c.execute("BEGIN IMMEDIATE"); print("locked",flush=True); time.sleep(1.5); c.execute("COMMIT")', path.join(s.state, 'state/incidents.db')]);
+      await new Promise(r => lock.stdout.once('data', r));
+      const said = ['a', 'b', 'c'].map(x => slack.say(x));
+      const click = slack.click('Acknowledge', { ts: p.ts });
+      await sleep(500);
+      assert.ok(said.every(m => !m.envelope.acked) && !click.acked);
+      await s.waitEvent('acknowledged'); await s.waitEvent('c');
+      assert.deepEqual(texts(s).filter(t => t.length === 1), ['a', 'b', 'c']);
+      assert.ok(said.every(m => m.envelope.acked) && click.acked);
     });
 
     test('TLS with its own CA and a proxy; another CA is refused', async () => {

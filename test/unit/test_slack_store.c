@@ -301,6 +301,30 @@ static void test_prompt_parts(void **state)
     free(preview);
 }
 
+// Whatever a client sends can be stored and posted.
+static void test_prompt_hostile(void **state)
+{
+    struct store *s = *state;
+    int64_t id;
+    size_t size = 3 << 20;
+    char *preview = malloc(size + 1);
+    memset(preview, '\x01', size);
+    preview[size] = '\0';
+    struct prompt_new n = {.request_id = "abcde",
+                           .tool = "Bash",
+                           .description = "a\n\xe2\x80\xae"
+                                          "b",
+                           .preview = preview};
+    assert_int_equal(prompt_add(s, &n, lease_self(), &people, at(0), &id), 0);
+    struct prompt p;
+    assert_int_equal(prompt_read(s, id, &p), 1);
+    assert_string_equal(p.description, "a b");
+    assert_non_null(strstr(p.preview, "bytes are NOT shown here"));
+    prompt_done(&p);
+    assert_true(send_all(s, at(0)) > 1);
+    free(preview);
+}
+
 static void test_outbox_order(void **state)
 {
     struct store *s = *state;
@@ -399,6 +423,7 @@ int main(void)
         T(test_incident),
         T(test_prompt),
         T(test_prompt_parts),
+        T(test_prompt_hostile),
         T(test_outbox_order),
         T(test_inbox),
         T(test_pages),
