@@ -549,10 +549,10 @@ static int listen_on(uv_loop_t *loop, struct intake *in, const struct http_limit
             uv_sleep(PROBE_AGAIN_MS);
         shared = listener_shared(in->store, address);
         r = shared == 0 ? probe(address) : shared < 0 ? shared : 0;
+        if (r == 0) // may meet another's probe
+            r = http_server_start(loop, address, true, limits, &handler, in, &in->server);
         waited += PROBE_AGAIN_MS;
     } while (r == -EADDRINUSE && waited <= PROBE_PATIENCE_MS);
-    if (r == 0)
-        r = http_server_start(loop, address, true, limits, &handler, in, &in->server);
     if (r == -EADDRINUSE)
         buf_addf(why, "%s is taken by another program: end it, or set WEBHOOK_LISTEN", address);
     else if (r == -EACCES)
