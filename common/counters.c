@@ -25,8 +25,9 @@ void counter_add(const char *name, int64_t n)
 static const struct {
     int64_t ms;
     const char *le;
-} bounds[] = {{1, "0.001"},     {5, "0.005"},    {10, "0.01"},    {50, "0.05"},     {250, "0.25"},      {1000, "1"},
-              {10000, "10"},    {60000, "60"},   {300000, "300"}, {900000, "900"},  {3600000, "3600"},  {INT64_MAX, "+Inf"}};
+} bounds[] = {{1, "0.001"},    {5, "0.005"},    {10, "0.01"},      {50, "0.05"},
+              {250, "0.25"},   {1000, "1"},     {10000, "10"},     {60000, "60"},
+              {300000, "300"}, {900000, "900"}, {3600000, "3600"}, {INT64_MAX, "+Inf"}};
 
 #define MAX_HISTOGRAMS 8
 
@@ -69,7 +70,9 @@ void counter_observe(const char *name, int64_t ms)
 
 int counter_add_now(struct store *s, const char *name, int64_t n)
 {
-    struct stmt *q = store_sql(s, "INSERT INTO counter(name, n) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET n = n + ?2");
+    struct stmt *q = store_sql(
+        s,
+        "INSERT INTO counter(name, n) VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET n = n + ?2");
     bind_text(q, 1, name);
     bind_int(q, 2, n);
     return stmt_run(q);

@@ -26,8 +26,8 @@ struct commit_job {
 
 // Borrows loop and store for its life.
 int group_commit_new(uv_loop_t *loop, struct store *s, struct group_commit **ret) MUST_CHECK;
-// Takes the job until done. patience_ms: how long another process's lock may keep it; then it ends with
-// -EBUSY.
+// Takes the job until done. patience_ms: how long another process's lock may keep it; then it ends
+// with -EBUSY.
 void group_commit_submit(struct group_commit *g, struct commit_job *job, int64_t patience_ms);
 bool group_commit_idle(const struct group_commit *g);
 // Runs what is queued at once, ends the rest with -ECANCELED, and frees g when its handles are

@@ -162,7 +162,8 @@ int listener_shared(struct store *s, const char *address)
     return r < 0 ? r : shared;
 }
 
-// SQLite begins and ends a transaction on a full disk or a file that it may only read, and skips a write that changes nothing.
+// SQLite begins and ends a transaction on a full disk or a file that it may only read, and skips a
+// write that changes nothing.
 int listener_beat(struct store *s, const char *address)
 {
     int r = stmt_run(store_sql(s, "PRAGMA synchronous=NORMAL"));

@@ -14,7 +14,8 @@
 // error of the store.
 int lease_beat(struct store *s, const char *channel) MUST_CHECK;
 void lease_release(struct store *s,
-                   const char *channel); // ours only; errors are of no consequence: it goes stale. When it was held last can still be read
+                   const char *channel); // ours only; errors are of no consequence: it goes stale.
+                                         // When it was held last can still be read
 
 struct lease_info {
     bool fresh;                 // somebody holds it
@@ -27,8 +28,8 @@ int lease_read(struct store *s, const char *channel,
 // else 0, <0 error.
 int listener_add(struct store *s, const char *address) MUST_CHECK;
 int listener_shared(struct store *s, const char *address) MUST_CHECK; // 1 / 0 / <0, without adding
-// A small write, without waiting for the disk: 0 tells that the store can be written (and that this process is still noted as a
-// listener), <0 why not.
+// A small write, without waiting for the disk: 0 tells that the store can be written (and that this
+// process is still noted as a listener), <0 why not.
 int listener_beat(struct store *s, const char *address) MUST_CHECK;
 void listener_remove(struct store *s);
 

@@ -21,15 +21,16 @@ static int set(struct option *o, const char *value, struct buf *why)
     errno = 0;
     long long v = strtoll(value, &end, 10);
     if (errno || *end || end == value || v < o->min || v > o->max) {
-        buf_addf(why, "%s must be a whole number from %lld to %lld", o->name, (long long)o->min, (long long)o->max);
+        buf_addf(why, "%s must be a whole number from %lld to %lld", o->name, (long long)o->min,
+                 (long long)o->max);
         return -EINVAL;
     }
     o->number = v;
     return 0;
 }
 
-int options_parse(int argc, char **argv, struct option *options, size_t n, const char **words, int max_words, int *ret_words,
-                  struct buf *ret_why)
+int options_parse(int argc, char **argv, struct option *options, size_t n, const char **words,
+                  int max_words, int *ret_words, struct buf *ret_why)
 {
     int n_words = 0;
     for (int i = 0; i < argc; i++) {

@@ -1,6 +1,7 @@
 #pragma once
 
-// What subcommands print: the only place besides mcp/stdio.c that writes to fd 1. A subcommand never speaks MCP.
+// What subcommands print: the only place besides mcp/stdio.c that writes to fd 1. A subcommand
+// never speaks MCP.
 
 #include "common/buf.h"
 

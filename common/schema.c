@@ -20,6 +20,8 @@
 #define IS_MENDED(row)                                                                             \
     "(" row ".status = 1 AND " row ".closed_at IS NOT NULL AND " IS_REAL(row ".verdict") ")"
 
+// The formatter knows C, not SQL.
+// clang-format off
 // All times are wall-clock milliseconds since 1970 but where a column says boot time.
 const char *const schema_steps[] = {
     // 1: the incident memory
@@ -319,5 +321,6 @@ const char *const schema_steps[] = {
     "  'to ' || NEW.user_id);"
     "END;",
 };
+// clang-format on
 
 const size_t schema_version = ARRAY_LEN(schema_steps);

@@ -272,8 +272,7 @@ static int quick_check(struct store *s)
     int r = 0;
     if (marked || (s->quick_check && small)) {
         int64_t ok = 0;
-        r = query_int(s, "SELECT count(*) FROM pragma_quick_check WHERE quick_check = 'ok'",
-                      &ok);
+        r = query_int(s, "SELECT count(*) FROM pragma_quick_check WHERE quick_check = 'ok'", &ok);
         if (r == 0 && !ok) {
             snprintf(s->error, sizeof s->error, "quick_check found damage");
             r = -EILSEQ;

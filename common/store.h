@@ -11,12 +11,13 @@
 struct store;
 struct stmt;
 
-// Opens (creates) <dir>/incidents.db: directory 0700, file 0600, WAL, synchronous=FULL, schema brought up to date. With
-// `check` (servers) an existing file is checked first, and a damaged one is moved aside as incidents.db.damaged-<time>, said in
-// the log, and a new one begun; without (subcommands) damage is -EILSEQ. The caller closes it. -EINVAL: the schema is newer than this
+// Opens (creates) <dir>/incidents.db: directory 0700, file 0600, WAL, synchronous=FULL, schema
+// brought up to date. With `check` (servers) an existing file is checked first, and a damaged one
+// is moved aside as incidents.db.damaged-<time>, said in the log, and a new one begun; without
+// (subcommands) damage is -EILSEQ. The caller closes it. -EINVAL: the schema is newer than this
 // program.
 int store_open(const char *dir, bool check, struct store **ret_store) MUST_CHECK;
-void store_close(struct store *s); // NULL is fine; finalizes every statement
+void store_close(struct store *s);           // NULL is fine; finalizes every statement
 int store_check(struct store *s) MUST_CHECK; // reads the whole file: 0, or -EILSEQ
 const char *store_error(const struct store *s);
 const char *store_path(const struct store *s);

@@ -23,7 +23,8 @@ struct mcp_server_info {
     void (*on_initialized)(void *data);
     // Any other notification; params may be NULL, borrowed. NULL = ignored.
     void (*on_notification)(const char *method, const cJSON *params, void *data);
-    // A tool is about to be called, its arguments checked (borrowed, an object). NULL = nobody wants to know.
+    // A tool is about to be called, its arguments checked (borrowed, an object). NULL = nobody
+    // wants to know.
     void (*on_call)(const char *tool, const cJSON *args, void *data);
     void *data; // handed to these and to the tools
 };

@@ -9,7 +9,8 @@
 static struct str credentials(struct str authorization, const char *scheme)
 {
     size_t n = strlen(scheme);
-    if (authorization.n <= n || authorization.p[n] != ' ' || !text_equal_nocase((struct str){authorization.p, n}, scheme))
+    if (authorization.n <= n || authorization.p[n] != ' ' ||
+        !text_equal_nocase((struct str){authorization.p, n}, scheme))
         return (struct str){0};
     struct str c = {authorization.p + n + 1, authorization.n - n - 1};
     while (c.n && c.p[0] == ' ')
@@ -30,12 +31,14 @@ static bool basic_password_is(struct str encoded, const char *token)
     return equal_constant_time(password, str_of(token));
 }
 
-enum auth_result auth_headers_check(const struct auth_headers *h, const char *token, const char *secret)
+enum auth_result auth_headers_check(const struct auth_headers *h, const char *token,
+                                    const char *secret)
 {
     if (!*token && !*secret)
         return AUTH_OK;
     if (*token) {
-        struct str bearer = credentials(h->authorization, "Bearer"), basic = credentials(h->authorization, "Basic");
+        struct str bearer = credentials(h->authorization, "Bearer"),
+                   basic = credentials(h->authorization, "Basic");
         if (bearer.n && equal_constant_time(bearer, str_of(token)))
             return AUTH_OK;
         if (basic.n && basic_password_is(basic, token))
@@ -56,7 +59,8 @@ static bool timestamp_is_fresh(struct str timestamp, int64_t now_s)
     return *end == '\0' && t >= now_s - AUTH_HMAC_WINDOW_S && t <= now_s + AUTH_HMAC_WINDOW_S;
 }
 
-bool auth_signature(const struct auth_headers *h, const char *secret, struct str body, int64_t now_s)
+bool auth_signature(const struct auth_headers *h, const char *secret, struct str body,
+                    int64_t now_s)
 {
     uint8_t mac[32];
     char hex[65], prefix[32];

@@ -28,14 +28,16 @@ static void read_incident(struct stmt *q, struct briefing_incident *i)
     text_fit(col_text(q, 9), sizeof i->summary, i->summary);
 }
 
-#define INCIDENT                                                                                                         \
-    "SELECT i.id, i.severity, i.verdict, i.opened_at, i.environment, p.alertname, p.service, p.namespace, p.cluster,"    \
-    " (SELECT v.summary FROM verdict v WHERE v.incident_id = i.id ORDER BY v.id DESC LIMIT 1)"                           \
+#define INCIDENT                                                                                   \
+    "SELECT i.id, i.severity, i.verdict, i.opened_at, i.environment, p.alertname, p.service, "     \
+    "p.namespace, p.cluster,"                                                                      \
+    " (SELECT v.summary FROM verdict v WHERE v.incident_id = i.id ORDER BY v.id DESC LIMIT 1)"     \
     " FROM incident i JOIN problem p ON p.id = i.problem_id WHERE "
 
 static int read_real(struct store *s, struct briefing *b)
 {
-    struct stmt *q = store_sql(s, INCIDENT "i.verdict BETWEEN 2 AND 4 AND i.kind <> 1 AND i.opened_at >= ? ORDER BY i.opened_at DESC LIMIT 8");
+    struct stmt *q = store_sql(s, INCIDENT "i.verdict BETWEEN 2 AND 4 AND i.kind <> 1 AND "
+                                           "i.opened_at >= ? ORDER BY i.opened_at DESC LIMIT 8");
     int r;
     bind_int(q, 1, b->since);
     while ((r = stmt_step(q)) > 0)
@@ -46,14 +48,16 @@ static int read_real(struct store *s, struct briefing *b)
 
 static int read_waiting(struct store *s, struct briefing *b)
 {
-    struct stmt *q = store_sql(s, INCIDENT WAITS " ORDER BY i.severity DESC, i.environment DESC, i.opened_at LIMIT 10");
+    struct stmt *q = store_sql(
+        s, INCIDENT WAITS " ORDER BY i.severity DESC, i.environment DESC, i.opened_at LIMIT 10");
     int r;
     while ((r = stmt_step(q)) > 0)
         if (b->n_waiting < BRIEFING_WAITING_MAX)
             read_incident(q, &b->waiting[b->n_waiting++]);
     if (r < 0)
         return r;
-    // Counted only as far as it says anything to a person; beyond it the tally is near enough: it leaves out those that ask again.
+    // Counted only as far as it says anything to a person; beyond it the tally is near enough: it
+    // leaves out those that ask again.
     q = store_sql(s, "SELECT count(*) FROM (SELECT 1 FROM incident i WHERE " WAITS " LIMIT 1000)");
     r = stmt_step(q);
     b->waiting_total = r > 0 ? col_int(q, 0) : 0;
@@ -69,14 +73,16 @@ static int read_waiting(struct store *s, struct briefing *b)
 static int read_escalations(struct store *s, struct briefing *b)
 {
     // state 0 = open, nobody has acknowledged it; the first term names the index.
-    struct stmt *q = store_sql(s, "SELECT id, created_at, incident_id, title, body, severity FROM slack_escalation"
-                                  " WHERE state < 3 AND state = 0 ORDER BY id DESC");
+    struct stmt *q = store_sql(
+        s, "SELECT id, created_at, incident_id, title, body, severity FROM slack_escalation"
+           " WHERE state < 3 AND state = 0 ORDER BY id DESC");
     int r;
     while ((r = stmt_step(q)) > 0) {
         if (b->escalations_total++ >= BRIEFING_ESCALATIONS_MAX)
             continue;
         struct briefing_escalation *e = &b->escalations[b->n_escalations++];
-        *e = (struct briefing_escalation){.id = col_int(q, 0), .at = col_int(q, 1), .incident_id = col_int(q, 2)};
+        *e = (struct briefing_escalation){
+            .id = col_int(q, 0), .at = col_int(q, 1), .incident_id = col_int(q, 2)};
         text_fit(col_text(q, 3), sizeof e->title, e->title);
         text_fit(col_text(q, 4), sizeof e->body, e->body);
         text_fit(col_text(q, 5), sizeof e->severity, e->severity);
@@ -158,13 +164,15 @@ static void noise_section(const struct briefing *b, struct buf *out)
     begin(&s, out, "Recurring noise (consider tuning):");
     for (int i = 0; i < b->n_noise && i < BRIEFING_NOISE_MAX; i++) {
         const struct recurring_line *l = &b->noise[i];
-        snprintf(line, sizeof line, "%s%s%s | %lldx", l->alertname, l->where[0] ? " on " : "", l->where, (long long)l->count);
+        snprintf(line, sizeof line, "%s%s%s | %lldx", l->alertname, l->where[0] ? " on " : "",
+                 l->where, (long long)l->count);
         add(&s, line);
     }
     end(&s, b->n_noise, "");
 }
 
-// "Pod CrashLooping on backend": the service; without one the namespace or the cluster. Returns what it named.
+// "Pod CrashLooping on backend": the service; without one the namespace or the cluster. Returns
+// what it named.
 static const char *what(const struct briefing_incident *i, size_t size, char *out)
 {
     const char *where = i->service[0] ? i->service : i->namespace[0] ? i->namespace : i->cluster;
@@ -174,15 +182,17 @@ static const char *what(const struct briefing_incident *i, size_t size, char *ou
 
 static void real_section(const struct briefing *b, struct buf *out)
 {
-    static const char *const words[] = {[VERDICT_AUTO_FIXED] = "auto-fixed", [VERDICT_ESCALATED] = "escalated", [VERDICT_REAL] = "real"};
+    static const char *const words[] = {[VERDICT_AUTO_FIXED] = "auto-fixed",
+                                        [VERDICT_ESCALATED] = "escalated",
+                                        [VERDICT_REAL] = "real"};
     struct section s;
     char line[512], title[160], day[16];
     begin(&s, out, "Recent real incidents:");
     for (int i = 0; i < b->n_real; i++) {
         const struct briefing_incident *n = &b->real[i];
         what(n, sizeof title, title);
-        snprintf(line, sizeof line, "[%s] %s - %s%s%s", date(n->opened_at, day), title, words[n->verdict], n->summary[0] ? ": " : "",
-                 n->summary);
+        snprintf(line, sizeof line, "[%s] %s - %s%s%s", date(n->opened_at, day), title,
+                 words[n->verdict], n->summary[0] ? ": " : "", n->summary);
         add(&s, line);
     }
     end(&s, tally_true(&b->counts), ": list_incidents state all");
@@ -195,7 +205,8 @@ static void escalation_section(const struct briefing *b, struct buf *out)
     begin(&s, out, "Pending escalations (unacknowledged):");
     for (int i = 0; i < b->n_escalations; i++) {
         const struct briefing_escalation *e = &b->escalations[i];
-        snprintf(line, sizeof line, "[%s] %s%s%s", date(e->at, day), e->title, e->body[0] ? " - " : "", e->body);
+        snprintf(line, sizeof line, "[%s] %s%s%s", date(e->at, day), e->title,
+                 e->body[0] ? " - " : "", e->body);
         add(&s, line);
     }
     end(&s, b->escalations_total, ": list_escalations");
@@ -209,8 +220,9 @@ static void waiting_section(const struct briefing *b, struct buf *out)
     for (int i = 0; i < b->n_waiting; i++) {
         const struct briefing_incident *n = &b->waiting[i];
         bool cluster = what(n, sizeof title, title) != n->cluster && n->cluster[0];
-        snprintf(line, sizeof line, "#%lld %s%s%s%s, %s", (long long)n->id, title, cluster ? " (" : "", cluster ? n->cluster : "",
-                 cluster ? ")" : "", duration_format(b->now - n->opened_at, age));
+        snprintf(line, sizeof line, "#%lld %s%s%s%s, %s", (long long)n->id, title,
+                 cluster ? " (" : "", cluster ? n->cluster : "", cluster ? ")" : "",
+                 duration_format(b->now - n->opened_at, age));
         add(&s, line);
     }
     end(&s, b->waiting_total, ": list_incidents");
@@ -228,21 +240,27 @@ static void stats_line(const struct briefing *b, struct buf *out)
     int64_t total = tally_total(&b->counts);
     if (!total)
         return;
-    buf_addf(out, "\nNoise rate %lld%%", (long long)((b->counts.noise * 200 + total) / (2 * total)));
+    buf_addf(out, "\nNoise rate %lld%%",
+             (long long)((b->counts.noise * 200 + total) / (2 * total)));
     pace_words(out, "MTTA", &b->stats.taken);
     pace_words(out, "time to verdict", &b->stats.verdict);
     pace_words(out, "MTTR", &b->stats.mended);
     if (b->stats.reversed)
-        buf_addf(out, " | %lld verdict%s reversed", (long long)b->stats.reversed, b->stats.reversed == 1 ? "" : "s");
+        buf_addf(out, " | %lld verdict%s reversed", (long long)b->stats.reversed,
+                 b->stats.reversed == 1 ? "" : "s");
     buf_addc(out, '\n');
 }
 
 int briefing_text(const struct briefing *b, struct buf *out)
 {
     const struct tally *t = &b->counts;
-    buf_addf(out, "=== SRE Briefing - last %lld day%s ===\n", (long long)b->days, b->days == 1 ? "" : "s");
-    buf_addf(out, "Total: %lld alerts | %lld noise | %lld real | %lld auto-fixed | %lld escalated | %lld undecided\n", (long long)tally_total(t),
-             (long long)t->noise, (long long)tally_true(t), (long long)t->auto_fixed, (long long)t->escalated, (long long)tally_undecided(t));
+    buf_addf(out, "=== SRE Briefing - last %lld day%s ===\n", (long long)b->days,
+             b->days == 1 ? "" : "s");
+    buf_addf(out,
+             "Total: %lld alerts | %lld noise | %lld real | %lld auto-fixed | %lld escalated | "
+             "%lld undecided\n",
+             (long long)tally_total(t), (long long)t->noise, (long long)tally_true(t),
+             (long long)t->auto_fixed, (long long)t->escalated, (long long)tally_undecided(t));
     if (b->n_noise || b->n_real || b->n_escalations || b->n_waiting)
         buf_addc(out, '\n');
     noise_section(b, out);
@@ -273,7 +291,8 @@ static void rate_json(struct jw *w, int64_t noise, int64_t total)
         jw_null(w);
 }
 
-static void incidents_json(struct jw *w, const char *key, const struct briefing_incident *items, int n)
+static void incidents_json(struct jw *w, const char *key, const struct briefing_incident *items,
+                           int n)
 {
     jw_key(w, key);
     jw_array(w);

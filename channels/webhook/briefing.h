@@ -1,7 +1,7 @@
 #pragma once
 
-// What a new session must know first (design.md, 7): the window in numbers, the noise worth tuning away, what was real, what nobody has
-// acknowledged, what waits. Below 6 KB for any history.
+// What a new session must know first (design.md, 7): the window in numbers, the noise worth tuning
+// away, what was real, what nobody has acknowledged, what waits. Below 6 KB for any history.
 
 #include "channels/webhook/recurring.h"
 #include "channels/webhook/stats.h"
@@ -38,7 +38,8 @@ struct briefing {
 };
 
 // All of it as of one moment. 0, or a store error.
-int briefing_read(struct store *s, int64_t days, int64_t now, struct briefing *ret_briefing) MUST_CHECK;
+int briefing_read(struct store *s, int64_t days, int64_t now,
+                  struct briefing *ret_briefing) MUST_CHECK;
 
 // The text form; dates in the time zone of the process. Reads nothing else. 0, or buf's error.
 int briefing_text(const struct briefing *b, struct buf *out) MUST_CHECK;

@@ -9,7 +9,8 @@ struct sum {
 void budget_init(struct budget *b, int64_t events_per_minute, int64_t event_bytes)
 {
     *b = (struct budget){.max_events = events_per_minute};
-    b->max_bytes = event_bytes > INT64_MAX / events_per_minute ? INT64_MAX : events_per_minute * event_bytes;
+    b->max_bytes =
+        event_bytes > INT64_MAX / events_per_minute ? INT64_MAX : events_per_minute * event_bytes;
     for (size_t i = 0; i < BUDGET_SECONDS; i++)
         b->second[i] = -1;
 }
@@ -32,13 +33,14 @@ int64_t budget_bytes_left(const struct budget *b, int64_t now_ms)
     return b->max_bytes - last_minute(b, now_ms).bytes;
 }
 
-bool budget_allows(const struct budget *b, int64_t now_ms, bool critical, int64_t bytes, int64_t digest_bytes)
+bool budget_allows(const struct budget *b, int64_t now_ms, bool critical, int64_t bytes,
+                   int64_t digest_bytes)
 {
     struct sum sum = last_minute(b, now_ms);
     if ((critical ? sum.criticals : sum.events) >= b->max_events)
         return false;
-    // A minute in which nothing was pushed has room for one event whatever the configuration. Events that are not critical leave
-    // room for two that are.
+    // A minute in which nothing was pushed has room for one event whatever the configuration.
+    // Events that are not critical leave room for two that are.
     int64_t kept_back = digest_bytes + (critical || b->max_events < 5 ? 0 : 2 * digest_bytes);
     return sum.bytes == 0 || sum.bytes + bytes + kept_back <= b->max_bytes;
 }

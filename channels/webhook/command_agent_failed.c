@@ -1,4 +1,5 @@
-// `agent-failed`: the StopFailure hook. A turn of the session ended in an error of the model's service: quota, sign-in, overload.
+// `agent-failed`: the StopFailure hook. A turn of the session ended in an error of the model's
+// service: quota, sign-in, overload.
 
 #include <stdio.h>
 #include <unistd.h>

@@ -39,11 +39,14 @@ static void print_row(struct stmt *q, bool json, bool first, struct buf *out)
     jw_object_end(&w);
 }
 
-static int print_all(struct store *s, int64_t since, int64_t incident_id, bool json, struct buf *out)
+static int print_all(struct store *s, int64_t since, int64_t incident_id, bool json,
+                     struct buf *out)
 {
     struct stmt *q = incident_id
-        ? store_sql(s, "SELECT at, incident_id, actor, action, detail FROM trail WHERE incident_id = ?2 AND at >= ?1 ORDER BY id")
-        : store_sql(s, "SELECT at, incident_id, actor, action, detail FROM trail WHERE at >= ?1 ORDER BY at, id");
+                         ? store_sql(s, "SELECT at, incident_id, actor, action, detail FROM trail "
+                                        "WHERE incident_id = ?2 AND at >= ?1 ORDER BY id")
+                         : store_sql(s, "SELECT at, incident_id, actor, action, detail FROM trail "
+                                        "WHERE at >= ?1 ORDER BY at, id");
     bind_int(q, 1, since);
     if (incident_id)
         bind_int(q, 2, incident_id);
@@ -60,9 +63,10 @@ static int print_all(struct store *s, int64_t since, int64_t incident_id, bool j
 
 int command_audit(const struct config *c, int argc, char **argv)
 {
-    struct option options[] = {{.name = "--days", .kind = OPTION_NUMBER, .min = 1, .max = 100000, .number = 7},
-                               {.name = "--incident", .kind = OPTION_NUMBER, .min = 1, .max = INT64_MAX},
-                               {.name = "--json", .kind = OPTION_FLAG}};
+    struct option options[] = {
+        {.name = "--days", .kind = OPTION_NUMBER, .min = 1, .max = 100000, .number = 7},
+        {.name = "--incident", .kind = OPTION_NUMBER, .min = 1, .max = INT64_MAX},
+        {.name = "--json", .kind = OPTION_FLAG}};
     struct buf why = BUF_INIT(256), out = BUF_INIT(MAX_ROW);
     struct store *s;
     int words;
@@ -70,7 +74,8 @@ int command_audit(const struct config *c, int argc, char **argv)
         return command_usage("audit", &why);
     if (store_open(c->state_dir, false, &s) < 0)
         return 1;
-    int r = print_all(s, clock_wall_ms() - options[0].number * DAY_MS, options[1].number, options[2].number, &out);
+    int r = print_all(s, clock_wall_ms() - options[0].number * DAY_MS, options[1].number,
+                      options[2].number, &out);
     if (r < 0)
         fprintf(stderr, "audit: %s\n", store_error(s));
     buf_done(&out);

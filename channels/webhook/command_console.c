@@ -1,5 +1,5 @@
-// `console`: a stand-in session for a person at a terminal. Shows each event as Claude Code would hand it to the model, and lets the
-// person call the tools.
+// `console`: a stand-in session for a person at a terminal. Shows each event as Claude Code would
+// hand it to the model, and lets the person call the tools.
 
 #include <errno.h>
 #include <poll.h>
@@ -17,7 +17,8 @@
 
 #define MAX_SCREEN (8u << 20)
 
-static const char keys[] = "keys: s sample alert, e its end, n/a/r log the last incident as noise/auto_fixed/real, g show it,\n"
+static const char keys[] = "keys: s sample alert, e its end, n/a/r log the last incident as "
+                           "noise/auto_fixed/real, g show it,\n"
                            "      l what waits, :TOOL {JSON} any tool, q quit\n";
 
 struct console {
@@ -95,12 +96,14 @@ static void show_result(struct console *k, const cJSON *message)
 {
     const cJSON *result = json_obj(message, "result"), *error = json_obj(message, "error");
     if (error)
-        buf_addf(&k->screen, "error: %s\n", json_str(error, "message") ? json_str(error, "message") : "?");
+        buf_addf(&k->screen, "error: %s\n",
+                 json_str(error, "message") ? json_str(error, "message") : "?");
     const cJSON *block;
     cJSON_ArrayForEach(block, json_arr(result, "content"))
     {
         const char *text = json_str(block, "text");
-        buf_addf(&k->screen, "%s%s\n", json_bool(result, "isError", false) ? "tool error: " : "", text ? text : "");
+        buf_addf(&k->screen, "%s%s\n", json_bool(result, "isError", false) ? "tool error: " : "",
+                 text ? text : "");
     }
 }
 
@@ -122,17 +125,26 @@ static void sample_body(struct buf *out, int n, bool resolved, int64_t now)
     char at[RFC3339_SIZE];
     rfc3339_format(now / 1000 * 1000, at);
     const char *status = resolved ? "resolved" : "firing";
-    buf_addf(out,
-             "{\"receiver\":\"sre\",\"status\":\"%s\",\"alerts\":[{\"status\":\"%s\",\"labels\":{\"alertname\":\"High Error Rate\","
-             "\"severity\":\"critical\",\"service.name\":\"checkout\",\"k8s.cluster.name\":\"platform-prod\",\"k8s.namespace.name\":\"payments\","
-             "\"k8s.pod.name\":\"checkout-7d9f8b6c5-%02d\",\"ruleId\":\"019ef5e1-2027-7be3-a458-88b6a8707d8f\","
-             "\"ruleSource\":\"https://signoz.example.com/alerts/overview?ruleId=019ef5e1-2027-7be3-a458-88b6a8707d8f\",\"threshold.name\":\"critical\"},"
-             "\"annotations\":{\"summary\":\"5xx ratio of checkout is 7.2 %% (threshold 5 %%)\",\"description\":\"sample alert of the console\"},"
-             "\"startsAt\":\"%s\",\"endsAt\":\"0001-01-01T00:00:00Z\",\"generatorURL\":\"https://signoz.example.com/alerts/overview\"}],"
-             "\"groupLabels\":{\"ruleId\":\"019ef5e1-2027-7be3-a458-88b6a8707d8f\"},\"commonLabels\":{},\"commonAnnotations\":{},"
-             "\"externalURL\":\"http://localhost:8080\",\"version\":\"4\","
-             "\"groupKey\":\"{__receiver__=\\\"sre\\\"}:{ruleId=\\\"019ef5e1-2027-7be3-a458-88b6a8707d8f\\\"}\",\"truncatedAlerts\":0}\n",
-             status, status, n, at);
+    buf_addf(
+        out,
+        "{\"receiver\":\"sre\",\"status\":\"%s\",\"alerts\":[{\"status\":\"%s\",\"labels\":{"
+        "\"alertname\":\"High Error Rate\","
+        "\"severity\":\"critical\",\"service.name\":\"checkout\",\"k8s.cluster.name\":\"platform-"
+        "prod\",\"k8s.namespace.name\":\"payments\","
+        "\"k8s.pod.name\":\"checkout-7d9f8b6c5-%02d\",\"ruleId\":\"019ef5e1-2027-7be3-a458-"
+        "88b6a8707d8f\","
+        "\"ruleSource\":\"https://signoz.example.com/alerts/"
+        "overview?ruleId=019ef5e1-2027-7be3-a458-88b6a8707d8f\",\"threshold.name\":\"critical\"},"
+        "\"annotations\":{\"summary\":\"5xx ratio of checkout is 7.2 %% (threshold 5 "
+        "%%)\",\"description\":\"sample alert of the console\"},"
+        "\"startsAt\":\"%s\",\"endsAt\":\"0001-01-01T00:00:00Z\",\"generatorURL\":\"https://"
+        "signoz.example.com/alerts/overview\"}],"
+        "\"groupLabels\":{\"ruleId\":\"019ef5e1-2027-7be3-a458-88b6a8707d8f\"},\"commonLabels\":{},"
+        "\"commonAnnotations\":{},"
+        "\"externalURL\":\"http://localhost:8080\",\"version\":\"4\","
+        "\"groupKey\":\"{__receiver__=\\\"sre\\\"}:{ruleId=\\\"019ef5e1-2027-7be3-a458-"
+        "88b6a8707d8f\\\"}\",\"truncatedAlerts\":0}\n",
+        status, status, n, at);
 }
 
 static void post_sample(struct console *k, bool resolved)
@@ -155,7 +167,9 @@ static void log_last(struct console *k, const char *verdict)
         buf_adds(&k->screen, "no incident yet: press s for a sample\n");
         return;
     }
-    snprintf(args, sizeof args, "{\"incident_ids\":[%lld],\"verdict\":\"%s\",\"summary\":\"from the console\"}", (long long)k->last, verdict);
+    snprintf(args, sizeof args,
+             "{\"incident_ids\":[%lld],\"verdict\":\"%s\",\"summary\":\"from the console\"}",
+             (long long)k->last, verdict);
     console_peer_call(&k->peer, "log_incident", args);
 }
 
@@ -174,7 +188,8 @@ static void call_typed(struct console *k)
     const char *why, *args = line + n + strspn(line + n, " \t");
     cJSON *checked = json_parse(str_of(*args ? args : "{}"), &why);
     if (!checked || n == 0 || n >= sizeof tool) {
-        buf_adds(&k->screen, "type a tool and its arguments, as in :get_incident {\"incident_id\":1}\n");
+        buf_adds(&k->screen,
+                 "type a tool and its arguments, as in :get_incident {\"incident_id\":1}\n");
     } else {
         memcpy(tool, line, n);
         tool[n] = '\0';
@@ -263,7 +278,8 @@ static int run(struct console *k)
 {
     int r = 1;
     while (r > 0 && !k->quit) {
-        struct pollfd fds[] = {{.fd = k->peer.from, .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
+        struct pollfd fds[] = {{.fd = k->peer.from, .events = POLLIN},
+                               {.fd = STDIN_FILENO, .events = POLLIN}};
         if (output_flush(&k->screen) < 0 || (poll(fds, 2, -1) < 0 && errno != EINTR))
             return 1;
         if (fds[0].revents && (r = console_peer_read(&k->peer)) > 0)
@@ -287,7 +303,8 @@ int command_console(const struct config *c, int argc, char **argv)
         return 1;
     }
     k.terminal = raw_keys();
-    buf_addf(&k.screen, "webhook-channel console: a stand-in session; alerts go to http://%s/\n%s", c->listen, keys);
+    buf_addf(&k.screen, "webhook-channel console: a stand-in session; alerts go to http://%s/\n%s",
+             c->listen, keys);
     int status = run(&k);
     if (output_flush(&k.screen) < 0)
         status = 1;

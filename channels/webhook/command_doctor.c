@@ -29,7 +29,8 @@ struct report {
 
 enum result { GOOD, WARN, FAIL };
 
-static void check(struct report *r, enum result result, const char *name, const char *found, const char *mend)
+static void check(struct report *r, enum result result, const char *name, const char *found,
+                  const char *mend)
 {
     static const char *const words[] = {"ok", "warn", "fail"};
     r->failed |= result == FAIL;
@@ -53,7 +54,8 @@ static void check_versions(struct report *r)
 static void check_configuration(struct report *r, const struct config *c)
 {
     char found[512];
-    snprintf(found, sizeof found, "%s%s", c->file, access(c->file, R_OK) == 0 ? "" : " (not there: defaults and environment)");
+    snprintf(found, sizeof found, "%s%s", c->file,
+             access(c->file, R_OK) == 0 ? "" : " (not there: defaults and environment)");
     check(r, GOOD, "configuration", found, NULL);
 }
 
@@ -61,7 +63,8 @@ static void check_clock(struct report *r)
 {
     char at[RFC3339_SIZE];
     int64_t now = clock_wall_ms();
-    check(r, now < EARLIEST_WALL_MS ? FAIL : GOOD, "clock", rfc3339_format(now / 1000 * 1000, at), "timedatectl set-ntp true");
+    check(r, now < EARLIEST_WALL_MS ? FAIL : GOOD, "clock", rfc3339_format(now / 1000 * 1000, at),
+          "timedatectl set-ntp true");
 }
 
 static void check_state_dir(struct report *r, const struct config *c)
@@ -81,7 +84,8 @@ static void check_state_dir(struct report *r, const struct config *c)
     if (statvfs(c->state_dir, &fs) == 0) {
         unsigned long long left = (unsigned long long)fs.f_bavail * fs.f_frsize;
         snprintf(found, sizeof found, "%llu MB free", left >> 20);
-        check(r, left < MIN_FREE_BYTES ? FAIL : GOOD, "disk", found, "free some space: without it alerts are answered 503");
+        check(r, left < MIN_FREE_BYTES ? FAIL : GOOD, "disk", found,
+              "free some space: without it alerts are answered 503");
     }
 }
 
@@ -102,9 +106,11 @@ static void check_session(struct report *r, struct store *s)
 static void check_waiting(struct report *r, struct store *s)
 {
     char found[128];
-    struct stmt *q = store_sql(s, "SELECT count(*) FROM incident WHERE (state < 3 OR verdict = 5) AND kind <> 1");
+    struct stmt *q = store_sql(
+        s, "SELECT count(*) FROM incident WHERE (state < 3 OR verdict = 5) AND kind <> 1");
     if (stmt_step(q) > 0)
-        snprintf(found, sizeof found, "%lld incidents wait for a verdict", (long long)col_int(q, 0));
+        snprintf(found, sizeof found, "%lld incidents wait for a verdict",
+                 (long long)col_int(q, 0));
     stmt_reset(q);
     check(r, GOOD, "incidents", found, NULL);
 }
@@ -120,12 +126,14 @@ static void check_store(struct report *r, const struct config *c)
         return;
     }
     if (store_open(c->state_dir, false, &s) < 0) {
-        check(r, FAIL, "database", "cannot be opened", "start webhook-channel: it moves a damaged file aside and says so");
+        check(r, FAIL, "database", "cannot be opened",
+              "start webhook-channel: it moves a damaged file aside and says so");
         return;
     }
     store_busy_timeout(s, 5000);
     bool good = store_check(s) == 0;
-    check(r, good ? GOOD : FAIL, "database", good ? path : "damaged", "restart the session: the damaged file is moved aside");
+    check(r, good ? GOOD : FAIL, "database", good ? path : "damaged",
+          "restart the session: the damaged file is moved aside");
     if (st.st_mode & 077)
         check(r, FAIL, "database mode", "others can read it", "chmod 600 it");
     check_session(r, s);
@@ -155,11 +163,15 @@ static void check_port(struct report *r, const struct config *c)
     bool open = !c->token[0] && !c->hmac_secret[0];
     int answers = port_answers(c->listen);
     if (open && !http_address_is_loopback(c->listen))
-        check(r, FAIL, "token", "none, and WEBHOOK_LISTEN is beyond loopback: refused at start", "set WEBHOOK_TOKEN");
+        check(r, FAIL, "token", "none, and WEBHOOK_LISTEN is beyond loopback: refused at start",
+              "set WEBHOOK_TOKEN");
     else
-        check(r, open ? WARN : GOOD, "token", open ? "none: every local process may post" : "set", "set WEBHOOK_TOKEN");
-    snprintf(found, sizeof found, "%s: %s", c->listen, answers > 0 ? "something listens" : "nobody listens now");
-    check(r, answers < 0 ? FAIL : GOOD, "port", found, "set WEBHOOK_LISTEN to an address of this machine");
+        check(r, open ? WARN : GOOD, "token", open ? "none: every local process may post" : "set",
+              "set WEBHOOK_TOKEN");
+    snprintf(found, sizeof found, "%s: %s", c->listen,
+             answers > 0 ? "something listens" : "nobody listens now");
+    check(r, answers < 0 ? FAIL : GOOD, "port", found,
+          "set WEBHOOK_LISTEN to an address of this machine");
 }
 
 static void check_playbooks(struct report *r, const struct config *c)
@@ -169,7 +181,8 @@ static void check_playbooks(struct report *r, const struct config *c)
     if (playbooks_load(c->playbooks, &p) < 0)
         return;
     snprintf(found, sizeof found, "%zu in %s", playbooks_count(p), c->playbooks);
-    check(r, playbooks_count(p) ? GOOD : FAIL, "playbooks", found, "set SRE_PLAYBOOKS to the project's playbooks folder");
+    check(r, playbooks_count(p) ? GOOD : FAIL, "playbooks", found,
+          "set SRE_PLAYBOOKS to the project's playbooks folder");
     playbooks_free(p);
 }
 

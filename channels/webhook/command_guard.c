@@ -32,10 +32,13 @@ static int open_store(struct facts *f)
 
 // What senders call the things that the four safe operations touch.
 #define LABEL(key) "json_extract(a.labels, '$.\"" key "\"')"
+// clang-format off
 #define WORKLOAD_LABELS                                                                            \
-    LABEL("deployment") ", " LABEL("k8s.deployment.name") ", " LABEL("pod") ", " LABEL("pod_name") \
-    ", " LABEL("k8s.pod.name") ", " LABEL("workflow") ", " LABEL("workflow_name") ", "             \
+    LABEL("deployment") ", " LABEL("k8s.deployment.name") ", "                                     \
+    LABEL("pod") ", " LABEL("pod_name") ", " LABEL("k8s.pod.name") ", "                            \
+    LABEL("workflow") ", " LABEL("workflow_name") ", "                                             \
     LABEL("application") ", " LABEL("app")
+// clang-format on
 
 static int open_incident(void *data, const char *cluster, const char *ns, const char *workload)
 {
@@ -44,9 +47,11 @@ static int open_incident(void *data, const char *cluster, const char *ns, const 
     if (r < 0)
         return r;
     struct stmt *q = store_sql(
-        f->store, "SELECT 1 FROM incident i JOIN problem p ON p.id = i.problem_id WHERE i.status = 0 AND i.kind <> 1"
+        f->store, "SELECT 1 FROM incident i JOIN problem p ON p.id = i.problem_id WHERE i.status = "
+                  "0 AND i.kind <> 1"
                   " AND (?1 IS NULL OR p.cluster = ?1) AND (?2 IS NULL OR p.namespace = ?2)"
-                  " AND (p.service = ?3 OR EXISTS(SELECT 1 FROM alert a WHERE a.incident_id = i.id AND ?3 IN (" WORKLOAD_LABELS "))) LIMIT 1");
+                  " AND (p.service = ?3 OR EXISTS(SELECT 1 FROM alert a WHERE a.incident_id = i.id "
+                  "AND ?3 IN (" WORKLOAD_LABELS "))) LIMIT 1");
     bind_text(q, 1, cluster);
     bind_text(q, 2, ns);
     bind_text(q, 3, workload);
@@ -55,13 +60,15 @@ static int open_incident(void *data, const char *cluster, const char *ns, const 
     return r;
 }
 
-static int recent_actions(void *data, const char *cluster, const char *ns, const char *workload, int64_t since_ms)
+static int recent_actions(void *data, const char *cluster, const char *ns, const char *workload,
+                          int64_t since_ms)
 {
     struct facts *f = data;
     int r = open_store(f);
     if (r < 0)
         return r;
-    struct stmt *q = store_sql(f->store, "SELECT count(*) FROM action WHERE workload = ?1 AND at >= ?2 AND (?3 IS NULL OR cluster = ?3)"
+    struct stmt *q = store_sql(f->store, "SELECT count(*) FROM action WHERE workload = ?1 AND at "
+                                         ">= ?2 AND (?3 IS NULL OR cluster = ?3)"
                                          " AND (?4 IS NULL OR namespace = ?4)");
     bind_text(q, 1, workload);
     bind_int(q, 2, since_ms);
@@ -75,7 +82,8 @@ static int recent_actions(void *data, const char *cluster, const char *ns, const
 
 static int record_action(struct store *s, const struct guard_action *a, int64_t now)
 {
-    struct stmt *q = store_sql(s, "INSERT INTO action(at, cluster, namespace, workload, what, object) VALUES(?, ?, ?, ?, ?, ?)");
+    struct stmt *q = store_sql(s, "INSERT INTO action(at, cluster, namespace, workload, what, "
+                                  "object) VALUES(?, ?, ?, ?, ?, ?)");
     bind_int(q, 1, now);
     bind_text(q, 2, a->cluster);
     bind_text(q, 3, a->ns);
@@ -88,7 +96,8 @@ static int record_action(struct store *s, const struct guard_action *a, int64_t 
 static int record(void *data, const struct guard_decision *d)
 {
     static const char *const words[] = {"allowed", "asked", "denied"};
-    static const char *const counters[] = {"sre_guard_decisions_total{decision=\"allow\"}", "sre_guard_decisions_total{decision=\"ask\"}",
+    static const char *const counters[] = {"sre_guard_decisions_total{decision=\"allow\"}",
+                                           "sre_guard_decisions_total{decision=\"ask\"}",
                                            "sre_guard_decisions_total{decision=\"deny\"}"};
     struct facts *f = data;
     char detail[2048];
@@ -121,7 +130,10 @@ int command_guard(const struct config *c, int argc, char **argv)
 {
     struct buf why = BUF_INIT(256);
     struct facts f = {.config = c};
-    struct guard_facts facts = {.data = &f, .open_incident = open_incident, .recent_actions = recent_actions, .record = record};
+    struct guard_facts facts = {.data = &f,
+                                .open_incident = open_incident,
+                                .recent_actions = recent_actions,
+                                .record = record};
     int words;
     if (options_parse(argc, argv, NULL, 0, NULL, 0, &words, &why) < 0)
         return command_usage("guard", &why);

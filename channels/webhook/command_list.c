@@ -91,9 +91,10 @@ static int list(struct store *s, struct listing *l, int64_t limit, bool json, st
 
 int command_incidents(const struct config *c, int argc, char **argv)
 {
-    struct option options[] = {{.name = "--state", .kind = OPTION_TEXT, .text = "undecided"},
-                               {.name = "--limit", .kind = OPTION_NUMBER, .min = 1, .max = 1000000, .number = 50},
-                               {.name = "--json", .kind = OPTION_FLAG}};
+    struct option options[] = {
+        {.name = "--state", .kind = OPTION_TEXT, .text = "undecided"},
+        {.name = "--limit", .kind = OPTION_NUMBER, .min = 1, .max = 1000000, .number = 50},
+        {.name = "--json", .kind = OPTION_FLAG}};
     struct buf why = BUF_INIT(512), out = BUF_INIT(MAX_LINE);
     struct listing l = {.severity = -1};
     struct store *s;
@@ -119,7 +120,8 @@ static int export_all(struct store *s, int64_t since, struct buf *out)
     int r = 0, n = 1;
     while (r == 0 && n > 0) {
         int64_t ids[LISTING_MAX];
-        struct stmt *q = store_sql(s, "SELECT id FROM incident WHERE id > ? AND opened_at >= ? ORDER BY id LIMIT 100");
+        struct stmt *q = store_sql(
+            s, "SELECT id FROM incident WHERE id > ? AND opened_at >= ? ORDER BY id LIMIT 100");
         bind_int(q, 1, after);
         bind_int(q, 2, since);
         for (n = 0; (r = stmt_step(q)) > 0;)

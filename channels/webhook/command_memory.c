@@ -38,8 +38,9 @@ static int print_briefing(const struct briefing *b, bool json, struct buf *out)
 
 int command_briefing(const struct config *c, int argc, char **argv)
 {
-    struct option options[] = {{.name = "--days", .kind = OPTION_NUMBER, .min = 1, .max = 100000, .number = 7},
-                               {.name = "--json", .kind = OPTION_FLAG}};
+    struct option options[] = {
+        {.name = "--days", .kind = OPTION_NUMBER, .min = 1, .max = 100000, .number = 7},
+        {.name = "--json", .kind = OPTION_FLAG}};
     struct buf why = BUF_INIT(512), out = BUF_INIT(MAX_OUTPUT);
     struct store *s = NULL;
     int words;
@@ -69,13 +70,18 @@ static int print_history(struct store *s, const struct recall *r, bool json, str
 
 int command_history(const struct config *c, int argc, char **argv)
 {
-    struct option options[] = {{.name = "--alertname", .kind = OPTION_TEXT},
-                               {.name = "--service", .kind = OPTION_TEXT},
-                               {.name = "--cluster", .kind = OPTION_TEXT},
-                               {.name = "--namespace", .kind = OPTION_TEXT},
-                               {.name = "--days", .kind = OPTION_NUMBER, .min = 1, .max = 100000, .number = 30},
-                               {.name = "--limit", .kind = OPTION_NUMBER, .min = 1, .max = RECALL_INCIDENTS_MAX, .number = 20},
-                               {.name = "--json", .kind = OPTION_FLAG}};
+    struct option options[] = {
+        {.name = "--alertname", .kind = OPTION_TEXT},
+        {.name = "--service", .kind = OPTION_TEXT},
+        {.name = "--cluster", .kind = OPTION_TEXT},
+        {.name = "--namespace", .kind = OPTION_TEXT},
+        {.name = "--days", .kind = OPTION_NUMBER, .min = 1, .max = 100000, .number = 30},
+        {.name = "--limit",
+         .kind = OPTION_NUMBER,
+         .min = 1,
+         .max = RECALL_INCIDENTS_MAX,
+         .number = 20},
+        {.name = "--json", .kind = OPTION_FLAG}};
     struct buf why = BUF_INIT(512), out = BUF_INIT(MAX_OUTPUT);
     struct store *s = NULL;
     int words;

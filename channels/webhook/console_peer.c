@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
-#include <stdio.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,8 +37,10 @@ static int send_line(struct console_peer *p, const struct buf *line)
 static int introduce(struct console_peer *p)
 {
     static const char hello[] =
-        "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-11-25\","
-        "\"capabilities\":{},\"clientInfo\":{\"name\":\"console\",\"version\":\"" SRE_VERSION "\"}}}\n"
+        "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":{\"protocolVersion\":"
+        "\"2025-11-25\","
+        "\"capabilities\":{},\"clientInfo\":{\"name\":\"console\",\"version\":\"" SRE_VERSION
+        "\"}}}\n"
         "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n";
     p->next_id = 1;
     return write_all(p->to, str_of(hello));
@@ -128,7 +130,8 @@ cJSON *console_peer_next(struct console_peer *p)
 // ---- the sender ----
 
 // Where the child listens: it notes that in the store once it does.
-static int find_address(const struct console_peer *p, const struct config *c, char *out, size_t size)
+static int find_address(const struct console_peer *p, const struct config *c, char *out,
+                        size_t size)
 {
     struct store *s;
     int r = store_open(c->state_dir, false, &s);
@@ -196,7 +199,8 @@ static int read_answer(int fd, struct buf *ret_answer)
     return status;
 }
 
-int console_peer_post(struct console_peer *p, const struct config *c, const char *path, struct str body, struct buf *ret_answer)
+int console_peer_post(struct console_peer *p, const struct config *c, const char *path,
+                      struct str body, struct buf *ret_answer)
 {
     char address[HTTP_ADDRESS_SIZE];
     struct buf head = BUF_INIT(8192);
@@ -204,8 +208,10 @@ int console_peer_post(struct console_peer *p, const struct config *c, const char
     int fd = r < 0 ? r : connect_to(address);
     if (fd < 0)
         return fd;
-    buf_addf(&head, "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: Alertmanager/\r\nConnection: close\r\n"
-                    "Content-Type: application/json\r\nContent-Length: %zu\r\n", path, address, body.n);
+    buf_addf(&head,
+             "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: Alertmanager/\r\nConnection: close\r\n"
+             "Content-Type: application/json\r\nContent-Length: %zu\r\n",
+             path, address, body.n);
     add_credentials(&head, c, body);
     buf_adds(&head, "\r\n");
     r = write_all(fd, buf_str(&head));

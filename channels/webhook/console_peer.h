@@ -1,7 +1,7 @@
 #pragma once
 
-// The console's side of the session: the channel as a child process, MCP lines to and from it, and a sender's POST. For a person at a
-// terminal: it waits where a server must not.
+// The console's side of the session: the channel as a child process, MCP lines to and from it, and
+// a sender's POST. For a person at a terminal: it waits where a server must not.
 
 #include "common/config.h"
 #include "common/json.h"
@@ -25,6 +25,7 @@ int console_peer_read(struct console_peer *p) MUST_CHECK;
 // The next whole message, owned by the caller (cJSON_Delete); NULL when there is none yet.
 cJSON *console_peer_next(struct console_peer *p);
 
-// POSTs the body to the child's port with the configured token or signature. Returns the HTTP status, or <0; the answer's body is
-// appended to ret_answer.
-int console_peer_post(struct console_peer *p, const struct config *c, const char *path, struct str body, struct buf *ret_answer) MUST_CHECK;
+// POSTs the body to the child's port with the configured token or signature. Returns the HTTP
+// status, or <0; the answer's body is appended to ret_answer.
+int console_peer_post(struct console_peer *p, const struct config *c, const char *path,
+                      struct str body, struct buf *ret_answer) MUST_CHECK;

@@ -19,7 +19,8 @@
 void event_init(struct event *e, const struct config *c)
 {
     // One more than the cap is never needed: lines are added only while they fit.
-    *e = (struct event){.content = BUF_INIT((size_t)c->event_bytes), .values = BUF_INIT(MAX_VALUES)};
+    *e =
+        (struct event){.content = BUF_INIT((size_t)c->event_bytes), .values = BUF_INIT(MAX_VALUES)};
     // Pointers into `values` are kept, so it must not move.
     if (buf_reserve(&e->values, MAX_VALUES) < 0)
         return;
@@ -66,8 +67,8 @@ static void meta_int(struct event *e, const char *key, int64_t value)
 
 // ---- lines ----
 
-// Adds a line if it fits with the tail's room; otherwise cuts it on a character boundary and says how much is missing. After a cut
-// nothing more is added.
+// Adds a line if it fits with the tail's room; otherwise cuts it on a character boundary and says
+// how much is missing. After a cut nothing more is added.
 struct lines {
     struct buf *out;
     size_t cap;
@@ -91,7 +92,8 @@ static void lines_end(struct lines *l)
 {
     char tail[TAIL_ROOM];
     if (l->left_out) {
-        int n = snprintf(tail, sizeof tail, "... %zu bytes left out: get_incident has them\n", l->left_out);
+        int n = snprintf(tail, sizeof tail, "... %zu bytes left out: get_incident has them\n",
+                         l->left_out);
         if (l->out->len + (size_t)n <= l->cap)
             buf_adds(l->out, tail);
     }
@@ -103,7 +105,8 @@ static void lines_end(struct lines *l)
 
 static bool label_is_shown_elsewhere(const char *key)
 {
-    static const char *const shown[] = {"alertname", "severity", "ruleId", "ruleSource", "threshold.name"};
+    static const char *const shown[] = {"alertname", "severity", "ruleId", "ruleSource",
+                                        "threshold.name"};
     for (size_t i = 0; i < ARRAY_LEN(shown); i++)
         if (strcmp(key, shown[i]) == 0)
             return true;
@@ -153,11 +156,13 @@ static void annotation_line(struct lines *l, const char *json, const char *text)
     cJSON_Delete(obj);
 }
 
-static int member_lines(struct lines *l, const struct event_source *from, const struct incident_view *v)
+static int member_lines(struct lines *l, const struct event_source *from,
+                        const struct incident_view *v)
 {
     struct buf b = BUF_INIT(16384);
-    struct stmt *q = store_sql(from->store, "SELECT labels, annotations, status FROM alert WHERE incident_id = ?"
-                                            " ORDER BY status, id DESC LIMIT 10");
+    struct stmt *q =
+        store_sql(from->store, "SELECT labels, annotations, status FROM alert WHERE incident_id = ?"
+                               " ORDER BY status, id DESC LIMIT 10");
     bind_int(q, 1, v->id);
     int r, n = 0;
     while ((r = stmt_step(q)) > 0) {
@@ -184,11 +189,13 @@ static int member_lines(struct lines *l, const struct event_source *from, const 
     return r < 0 ? r : 0;
 }
 
-static void head_line(struct lines *l, const struct event_source *from, const struct incident_view *v)
+static void head_line(struct lines *l, const struct event_source *from,
+                      const struct incident_view *v)
 {
     char since[RFC3339_SIZE], age[DURATION_SIZE];
     struct buf b = BUF_INIT(8192);
-    buf_addf(&b, "%s %s: ", severity_name((enum alert_severity)v->severity), status_name(v->status));
+    buf_addf(&b, "%s %s: ", severity_name((enum alert_severity)v->severity),
+             status_name(v->status));
     incident_view_title(v, &b);
     if (v->members > 1)
         buf_addf(&b, ", %lld alerts", (long long)v->members);
@@ -221,7 +228,8 @@ static void text_lines(struct lines *l, const struct incident_view *v)
     buf_done(&b);
 }
 
-static int tail_lines(struct lines *l, const struct event_source *from, const struct history *h, const char *playbook, int64_t id)
+static int tail_lines(struct lines *l, const struct event_source *from, const struct history *h,
+                      const char *playbook, int64_t id)
 {
     struct buf b = BUF_INIT(4096);
     buf_adds(&b, "history: ");
@@ -239,7 +247,8 @@ static int tail_lines(struct lines *l, const struct event_source *from, const st
     return r;
 }
 
-static void meta_of(struct event *e, const struct incident_view *v, const char *kind, const struct history *h, const char *playbook)
+static void meta_of(struct event *e, const struct incident_view *v, const char *kind,
+                    const struct history *h, const char *playbook)
 {
     enum verdict last = v->verdict ? (enum verdict)v->verdict : h->last_verdict;
     meta(e, "kind", kind);
@@ -259,7 +268,8 @@ static void meta_of(struct event *e, const struct incident_view *v, const char *
     meta(e, "playbook", playbook);
 }
 
-int event_of_incident(struct event *e, const struct event_source *from, const struct incident_view *v, const char *kind)
+int event_of_incident(struct event *e, const struct event_source *from,
+                      const struct incident_view *v, const char *kind)
 {
     struct history h;
     int r = history_read(from->store, v->problem_id, v->id, from->now - WEEK_MS, &h);
@@ -273,8 +283,13 @@ int event_of_incident(struct event *e, const struct event_source *from, const st
     int tail = tail_lines(&l, from, &h, playbook, v->id);
     lines_end(&l);
     meta_of(e, v, kind, &h, playbook);
-    struct noise_case c = {.problem_id = v->problem_id, .incident_id = v->id, .severity = v->severity, .prod = v->prod};
-    int known = v->kind == KIND_ALERT && strcmp(kind, "resolved") != 0 ? noise_is_known(from->store, &c, from->now) : 0;
+    struct noise_case c = {.problem_id = v->problem_id,
+                           .incident_id = v->id,
+                           .severity = v->severity,
+                           .prod = v->prod};
+    int known = v->kind == KIND_ALERT && strcmp(kind, "resolved") != 0
+                    ? noise_is_known(from->store, &c, from->now)
+                    : 0;
     if (known > 0)
         meta(e, "hint", "known_noise");
     if (e->values.error || e->content.error == -ENOMEM)
@@ -296,8 +311,10 @@ static int group_line(struct lines *l, const struct event_source *from, struct s
     }
     if (n > 1)
         buf_addf(&b, ": %lld incidents", (long long)n);
-    struct stmt *q = store_sql(from->store, "SELECT i.id, p.service, p.namespace, i.status FROM incident i JOIN problem p ON p.id = i.problem_id"
-                                            " WHERE i.due_at = -1 AND p.alertname = ?1 AND p.cluster = ?2 AND i.severity = ?3 ORDER BY i.id"
+    struct stmt *q = store_sql(from->store, "SELECT i.id, p.service, p.namespace, i.status FROM "
+                                            "incident i JOIN problem p ON p.id = i.problem_id"
+                                            " WHERE i.due_at = -1 AND p.alertname = ?1 AND "
+                                            "p.cluster = ?2 AND i.severity = ?3 ORDER BY i.id"
                                             " LIMIT CASE WHEN ?3 = 4 THEN 40 ELSE 6 END");
     bind_text(q, 1, col_text(group, 0));
     bind_text(q, 2, col_text(group, 1));
@@ -323,7 +340,7 @@ static int group_line(struct lines *l, const struct event_source *from, struct s
 
 // ---- one cause, many alerts ----
 
-#define MIN_SHARED 3  // incidents
+#define MIN_SHARED 3 // incidents
 #define MAX_CAUSES 3
 #define MAX_TOTALS 8
 #define MIN_TOTALS 10 // incidents: fewer are read faster one by one
@@ -337,13 +354,21 @@ struct cause {
 // What most of the incidents share: a node, or a service that several rules complain of. 1 = found.
 static int find_cause(const struct event_source *from, bool node, struct cause *c)
 {
-    struct stmt *q = node
-        ? store_sql(from->store, "SELECT a.node, p.cluster, count(DISTINCT i.id) AS n, count(DISTINCT p.alertname) FROM incident i"
-                                 " JOIN problem p ON p.id = i.problem_id JOIN alert a ON a.incident_id = i.id WHERE i.due_at = -1 AND a.node <> ''"
-                                 " GROUP BY a.node, p.cluster HAVING n >= ?1 ORDER BY n DESC, a.node LIMIT 1")
-        : store_sql(from->store, "SELECT p.service, p.cluster, count(*) AS n, count(DISTINCT p.alertname) AS rules FROM incident i"
-                                 " JOIN problem p ON p.id = i.problem_id WHERE i.due_at = -1 AND p.service <> ''"
-                                 " GROUP BY p.service, p.cluster HAVING n >= ?1 AND rules > 1 ORDER BY n DESC, p.service LIMIT 1");
+    struct stmt *q =
+        node ? store_sql(
+                   from->store,
+                   "SELECT a.node, p.cluster, count(DISTINCT i.id) AS n, count(DISTINCT "
+                   "p.alertname) FROM incident i"
+                   " JOIN problem p ON p.id = i.problem_id JOIN alert a ON a.incident_id = i.id "
+                   "WHERE i.due_at = -1 AND a.node <> ''"
+                   " GROUP BY a.node, p.cluster HAVING n >= ?1 ORDER BY n DESC, a.node LIMIT 1")
+             : store_sql(
+                   from->store,
+                   "SELECT p.service, p.cluster, count(*) AS n, count(DISTINCT p.alertname) AS "
+                   "rules FROM incident i"
+                   " JOIN problem p ON p.id = i.problem_id WHERE i.due_at = -1 AND p.service <> ''"
+                   " GROUP BY p.service, p.cluster HAVING n >= ?1 AND rules > 1 ORDER BY n DESC, "
+                   "p.service LIMIT 1");
     bind_int(q, 1, MIN_SHARED);
     int r = stmt_step(q);
     if (r > 0) {
@@ -358,11 +383,15 @@ static int find_cause(const struct event_source *from, bool node, struct cause *
 // Marks its incidents, so that the groups below do not name them again.
 static int explain(const struct event_source *from, const struct cause *c)
 {
-    struct stmt *q = c->node
-        ? store_sql(from->store, "UPDATE incident SET due_at = -2 WHERE due_at = -1 AND id IN (SELECT i.id FROM incident i JOIN problem p"
-                                 " ON p.id = i.problem_id JOIN alert a ON a.incident_id = i.id WHERE i.due_at = -1 AND p.cluster = ?2 AND a.node = ?1)")
-        : store_sql(from->store, "UPDATE incident SET due_at = -2 WHERE due_at = -1 AND problem_id IN"
-                                 " (SELECT id FROM problem WHERE service = ?1 AND cluster = ?2)");
+    struct stmt *q =
+        c->node
+            ? store_sql(from->store, "UPDATE incident SET due_at = -2 WHERE due_at = -1 AND id IN "
+                                     "(SELECT i.id FROM incident i JOIN problem p"
+                                     " ON p.id = i.problem_id JOIN alert a ON a.incident_id = i.id "
+                                     "WHERE i.due_at = -1 AND p.cluster = ?2 AND a.node = ?1)")
+            : store_sql(from->store,
+                        "UPDATE incident SET due_at = -2 WHERE due_at = -1 AND problem_id IN"
+                        " (SELECT id FROM problem WHERE service = ?1 AND cluster = ?2)");
     bind_text(q, 1, c->name);
     bind_text(q, 2, c->cluster);
     return stmt_run(q);
@@ -381,8 +410,10 @@ static bool names_id(const struct buf *b, int64_t id)
 // A common cause is no reason to leave out which critical ones of production there are.
 static int name_critical(const struct event_source *from, struct buf *b)
 {
-    struct stmt *q = store_sql(from->store, "SELECT i.id, p.alertname FROM incident i JOIN problem p ON p.id = i.problem_id"
-                                            " WHERE i.due_at = -2 AND i.environment = 1 AND i.severity = 4 ORDER BY i.id LIMIT 40");
+    struct stmt *q = store_sql(
+        from->store,
+        "SELECT i.id, p.alertname FROM incident i JOIN problem p ON p.id = i.problem_id"
+        " WHERE i.due_at = -2 AND i.environment = 1 AND i.severity = 4 ORDER BY i.id LIMIT 40");
     int r, shown = 0;
     while ((r = stmt_step(q)) > 0) {
         if (names_id(b, col_int(q, 0)))
@@ -396,19 +427,24 @@ static int name_critical(const struct event_source *from, struct buf *b)
 static int cause_line(struct lines *l, const struct event_source *from, const struct cause *c)
 {
     struct buf b = BUF_INIT(4096);
-    buf_addf(&b, "- %lld incidents share %s %s", (long long)c->incidents, c->node ? "node" : "service", c->name);
+    buf_addf(&b, "- %lld incidents share %s %s", (long long)c->incidents,
+             c->node ? "node" : "service", c->name);
     if (c->cluster[0])
         buf_addf(&b, " in %s", c->cluster);
-    struct stmt *q = store_sql(from->store, "SELECT p.alertname, count(*), min(i.id), max(i.id), max(i.severity) AS worst FROM incident i"
-                                            " JOIN problem p ON p.id = i.problem_id WHERE i.due_at = -2 GROUP BY p.alertname"
-                                            " ORDER BY worst DESC, count(*) DESC LIMIT 6");
+    struct stmt *q =
+        store_sql(from->store,
+                  "SELECT p.alertname, count(*), min(i.id), max(i.id), max(i.severity) AS worst "
+                  "FROM incident i"
+                  " JOIN problem p ON p.id = i.problem_id WHERE i.due_at = -2 GROUP BY p.alertname"
+                  " ORDER BY worst DESC, count(*) DESC LIMIT 6");
     int r, shown = 0;
     while ((r = stmt_step(q)) > 0) {
         buf_adds(&b, shown++ ? ", " : ": ");
         text_clean(&b, str_of(col_text(q, 0)), 60, TEXT_ONE_LINE);
         if (col_int(q, 1) > 1)
             buf_addf(&b, " %lldx", (long long)col_int(q, 1));
-        buf_addf(&b, " (#%lld%s)", (long long)col_int(q, 2), col_int(q, 3) > col_int(q, 2) ? " ..." : "");
+        buf_addf(&b, " (#%lld%s)", (long long)col_int(q, 2),
+                 col_int(q, 3) > col_int(q, 2) ? " ..." : "");
     }
     if (c->rules > shown)
         buf_addf(&b, " and %lld more rules", (long long)(c->rules - shown));
@@ -434,7 +470,8 @@ static int causes(struct lines *l, const struct event_source *from, int64_t *nam
         if (r == 0)
             r = cause_line(l, from, &c);
         if (r == 0)
-            r = stmt_run(store_sql(from->store, "UPDATE incident SET due_at = -3 WHERE due_at = -2"));
+            r = stmt_run(
+                store_sql(from->store, "UPDATE incident SET due_at = -3 WHERE due_at = -2"));
         if (r < 0)
             break;
         *named += c.incidents;
@@ -442,11 +479,15 @@ static int causes(struct lines *l, const struct event_source *from, int64_t *nam
     return r < 0 ? r : 0;
 }
 
-static int digest_groups(struct lines *l, const struct event_source *from, int64_t total, int64_t named)
+static int digest_groups(struct lines *l, const struct event_source *from, int64_t total,
+                         int64_t named)
 {
-    struct stmt *q = store_sql(from->store, "SELECT p.alertname, p.cluster, i.severity, count(*) FROM incident i JOIN problem p ON p.id = i.problem_id"
-                                            " WHERE i.due_at = -1 GROUP BY p.alertname, p.cluster, i.severity"
-                                            " ORDER BY max(i.environment = 1 AND i.severity = 4) DESC, i.severity DESC, count(*) DESC, min(i.id) LIMIT 200");
+    struct stmt *q =
+        store_sql(from->store, "SELECT p.alertname, p.cluster, i.severity, count(*) FROM incident "
+                               "i JOIN problem p ON p.id = i.problem_id"
+                               " WHERE i.due_at = -1 GROUP BY p.alertname, p.cluster, i.severity"
+                               " ORDER BY max(i.environment = 1 AND i.severity = 4) DESC, "
+                               "i.severity DESC, count(*) DESC, min(i.id) LIMIT 200");
     int r;
     while ((r = stmt_step(q)) > 0) {
         size_t before = l->out->len;
@@ -458,7 +499,8 @@ static int digest_groups(struct lines *l, const struct event_source *from, int64
     stmt_reset(q);
     if (named < total) {
         char rest[TAIL_ROOM];
-        snprintf(rest, sizeof rest, "and %lld more incidents: list_incidents pages through all\n", (long long)(total - named));
+        snprintf(rest, sizeof rest, "and %lld more incidents: list_incidents pages through all\n",
+                 (long long)(total - named));
         if (l->out->len + strlen(rest) <= l->cap)
             buf_adds(l->out, rest);
     }
@@ -487,8 +529,10 @@ int event_of_noise(struct event *e, const struct event_source *from)
     return e->values.error ? -ENOMEM : r < 0 ? r : 0;
 }
 
-// "by cluster: data-1 600, data-0 590 and 3 more": the whole at a glance, however many groups there are.
-static int totals_line(struct lines *l, const struct event_source *from, const char *by, const char *sql)
+// "by cluster: data-1 600, data-0 590 and 3 more": the whole at a glance, however many groups there
+// are.
+static int totals_line(struct lines *l, const struct event_source *from, const char *by,
+                       const char *sql)
 {
     struct buf b = BUF_INIT(1024);
     struct stmt *q = store_sql(from->store, sql);
@@ -513,16 +557,20 @@ static int totals_line(struct lines *l, const struct event_source *from, const c
 
 static int totals(struct lines *l, const struct event_source *from)
 {
-    int r = totals_line(l, from, "severity",
-                        "SELECT CASE severity WHEN 4 THEN 'critical' WHEN 3 THEN 'error' WHEN 2 THEN 'warning' WHEN 1 THEN 'info' ELSE 'unknown' END,"
-                        " count(*) FROM incident WHERE due_at = -1 GROUP BY severity ORDER BY severity DESC");
+    int r = totals_line(
+        l, from, "severity",
+        "SELECT CASE severity WHEN 4 THEN 'critical' WHEN 3 THEN 'error' WHEN 2 THEN 'warning' "
+        "WHEN 1 THEN 'info' ELSE 'unknown' END,"
+        " count(*) FROM incident WHERE due_at = -1 GROUP BY severity ORDER BY severity DESC");
     if (r == 0)
         r = totals_line(l, from, "cluster",
-                        "SELECT p.cluster, count(*) AS n FROM incident i JOIN problem p ON p.id = i.problem_id WHERE i.due_at = -1"
+                        "SELECT p.cluster, count(*) AS n FROM incident i JOIN problem p ON p.id = "
+                        "i.problem_id WHERE i.due_at = -1"
                         " GROUP BY p.cluster ORDER BY n DESC, p.cluster");
     if (r == 0)
         r = totals_line(l, from, "alert",
-                        "SELECT p.alertname, count(*) AS n FROM incident i JOIN problem p ON p.id = i.problem_id WHERE i.due_at = -1"
+                        "SELECT p.alertname, count(*) AS n FROM incident i JOIN problem p ON p.id "
+                        "= i.problem_id WHERE i.due_at = -1"
                         " GROUP BY p.alertname ORDER BY n DESC, p.alertname");
     return r;
 }
@@ -531,14 +579,16 @@ static int totals(struct lines *l, const struct event_source *from)
 static int resolved_line(struct lines *l, const struct event_source *from)
 {
     struct buf b = BUF_INIT(1024);
-    struct stmt *q = store_sql(from->store, "SELECT count(*) FROM incident WHERE tell_resolved = 1");
+    struct stmt *q =
+        store_sql(from->store, "SELECT count(*) FROM incident WHERE tell_resolved = 1");
     int r = stmt_step(q);
     int64_t n = r > 0 ? col_int(q, 0) : 0;
     stmt_reset(q);
     if (r < 0 || n == 0)
         return r < 0 ? r : 0;
     buf_addf(&b, "%lld resolved:", (long long)n);
-    q = store_sql(from->store, "SELECT id FROM incident WHERE tell_resolved = 1 ORDER BY id LIMIT 20");
+    q = store_sql(from->store,
+                  "SELECT id FROM incident WHERE tell_resolved = 1 ORDER BY id LIMIT 20");
     int shown = 0;
     for (; (r = stmt_step(q)) > 0; shown++)
         buf_addf(&b, "%s #%lld", shown ? "," : "", (long long)col_int(q, 0));
@@ -549,20 +599,25 @@ static int resolved_line(struct lines *l, const struct event_source *from)
     return r;
 }
 
-int event_of_digest(struct event *e, const struct event_source *from, const char *heading, size_t max_bytes)
+int event_of_digest(struct event *e, const struct event_source *from, const char *heading,
+                    size_t max_bytes)
 {
-    struct stmt *q = store_sql(from->store, "SELECT count(*), max(severity), sum(environment), sum(status = 0), sum(members)"
-                                            " FROM incident WHERE due_at = -1");
+    struct stmt *q =
+        store_sql(from->store,
+                  "SELECT count(*), max(severity), sum(environment), sum(status = 0), sum(members)"
+                  " FROM incident WHERE due_at = -1");
     int r = stmt_step(q);
     if (r < 0)
         return r;
-    int64_t n = col_int(q, 0), worst = col_int(q, 1), prod = col_int(q, 2), firing = col_int(q, 3), alerts = col_int(q, 4);
+    int64_t n = col_int(q, 0), worst = col_int(q, 1), prod = col_int(q, 2), firing = col_int(q, 3),
+            alerts = col_int(q, 4);
     stmt_reset(q);
-    struct lines l = {.out = &e->content, .cap = max_bytes < e->content.max ? max_bytes : e->content.max};
+    struct lines l = {.out = &e->content,
+                      .cap = max_bytes < e->content.max ? max_bytes : e->content.max};
     struct buf b = BUF_INIT(1024);
     if (n)
-        buf_addf(&b, "%lld %s%s: %lld firing, %lld in prod; worst first", (long long)n, n == 1 ? "incident " : "incidents ", heading,
-             (long long)firing, (long long)prod);
+        buf_addf(&b, "%lld %s%s: %lld firing, %lld in prod; worst first", (long long)n,
+                 n == 1 ? "incident " : "incidents ", heading, (long long)firing, (long long)prod);
     if (n)
         line(&l, buf_str(&b));
     buf_done(&b);

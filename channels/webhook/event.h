@@ -1,7 +1,7 @@
 #pragma once
 
-// How an incident, and many of them, read in the session: the content and meta of a channel event (design.md, 4). The words of
-// senders were cleaned and redacted at intake; here they are only cut.
+// How an incident, and many of them, read in the session: the content and meta of a channel event
+// (design.md, 4). The words of senders were cleaned and redacted at intake; here they are only cut.
 
 #include "channels/webhook/history.h"
 #include "channels/webhook/playbooks.h"
@@ -29,14 +29,19 @@ struct event_source {
     int64_t now; // wall ms
 };
 
-// kind: alert, test, resolved, reminder. `v` is borrowed and must outlive the event. 0, or a store error.
-int event_of_incident(struct event *e, const struct event_source *from, const struct incident_view *v, const char *kind) MUST_CHECK;
+// kind: alert, test, resolved, reminder. `v` is borrowed and must outlive the event. 0, or a store
+// error.
+int event_of_incident(struct event *e, const struct event_source *from,
+                      const struct incident_view *v, const char *kind) MUST_CHECK;
 
-// One event for many: those that the caller marked with due_at = DIGEST_MARK. What several rules say of one node or service is one line; the
-// rest is grouped by alertname, cluster and severity, worst first, with ids to drill down. May change the marks to other values below 0. 0,
-// or a store error.
+// One event for many: those that the caller marked with due_at = DIGEST_MARK. What several rules
+// say of one node or service is one line; the rest is grouped by alertname, cluster and severity,
+// worst first, with ids to drill down. May change the marks to other values below 0. 0, or a store
+// error.
 #define DIGEST_MARK (-1)
-int event_of_digest(struct event *e, const struct event_source *from, const char *heading, size_t max_bytes) MUST_CHECK;
+int event_of_digest(struct event *e, const struct event_source *from, const char *heading,
+                    size_t max_bytes) MUST_CHECK;
 
-// The known noise that the memory dismissed since the last digest, which names it too when it comes first. 0, or a store error.
+// The known noise that the memory dismissed since the last digest, which names it too when it comes
+// first. 0, or a store error.
 int event_of_noise(struct event *e, const struct event_source *from) MUST_CHECK;

@@ -8,10 +8,12 @@
 #define SAID_MAX 160 // bytes of a summary or an action
 #define ELSEWHERE_MAX 2
 
-static int last_decided(struct store *s, int64_t problem_id, int64_t but_id, int64_t *ret_id, enum verdict *ret_verdict)
+static int last_decided(struct store *s, int64_t problem_id, int64_t but_id, int64_t *ret_id,
+                        enum verdict *ret_verdict)
 {
-    struct stmt *q = store_sql(s, "SELECT id, verdict FROM incident WHERE problem_id = ? AND id <> ? AND kind <> 1"
-                                  " AND verdict IS NOT NULL ORDER BY opened_at DESC LIMIT 1");
+    struct stmt *q = store_sql(
+        s, "SELECT id, verdict FROM incident WHERE problem_id = ? AND id <> ? AND kind <> 1"
+           " AND verdict IS NOT NULL ORDER BY opened_at DESC LIMIT 1");
     bind_int(q, 1, problem_id);
     bind_int(q, 2, but_id);
     int r = stmt_step(q);
@@ -24,9 +26,11 @@ static int last_decided(struct store *s, int64_t problem_id, int64_t but_id, int
 }
 
 // The incident at hand was counted if it opened in the window and is no test.
-static int leave_out(struct store *s, int64_t id, int64_t problem_id, int64_t since, struct tally *t)
+static int leave_out(struct store *s, int64_t id, int64_t problem_id, int64_t since,
+                     struct tally *t)
 {
-    struct stmt *q = store_sql(s, "SELECT verdict, flaps FROM incident WHERE id = ? AND problem_id = ? AND opened_at >= ? AND kind <> 1");
+    struct stmt *q = store_sql(s, "SELECT verdict, flaps FROM incident WHERE id = ? AND problem_id "
+                                  "= ? AND opened_at >= ? AND kind <> 1");
     bind_int(q, 1, id);
     bind_int(q, 2, problem_id);
     bind_int(q, 3, since);
@@ -37,7 +41,8 @@ static int leave_out(struct store *s, int64_t id, int64_t problem_id, int64_t si
     return r < 0 ? r : 0;
 }
 
-int history_read(struct store *s, int64_t problem_id, int64_t but_id, int64_t since, struct history *ret_history)
+int history_read(struct store *s, int64_t problem_id, int64_t but_id, int64_t since,
+                 struct history *ret_history)
 {
     struct tally t = {0};
     struct history h = {.problem_id = problem_id, .since = since};
@@ -57,11 +62,14 @@ int history_read(struct store *s, int64_t problem_id, int64_t but_id, int64_t si
 
 // ---- elsewhere ----
 
-static int similar_problems(struct store *s, int64_t problem_id, int64_t ids[SIMILAR_LOOKED_AT], int *ret_n)
+static int similar_problems(struct store *s, int64_t problem_id, int64_t ids[SIMILAR_LOOKED_AT],
+                            int *ret_n)
 {
     int r, n = 0;
-    struct stmt *q = store_sql(s, "SELECT p.id FROM problem o CROSS JOIN problem p ON p.service = o.service AND p.alertname = o.alertname"
-                                  " WHERE o.id = ?1 AND p.cluster <> o.cluster AND (o.service <> '' OR p.namespace = o.namespace)"
+    struct stmt *q = store_sql(s, "SELECT p.id FROM problem o CROSS JOIN problem p ON p.service = "
+                                  "o.service AND p.alertname = o.alertname"
+                                  " WHERE o.id = ?1 AND p.cluster <> o.cluster AND (o.service <> "
+                                  "'' OR p.namespace = o.namespace)"
                                   " LIMIT 50");
     bind_int(q, 1, problem_id);
     while ((r = stmt_step(q)) > 0)
@@ -86,7 +94,8 @@ static int look_at(struct store *s, int64_t problem_id, int64_t since, struct si
     ret->noise = t.noise;
     if (r < 0 || !ret->seen)
         return r;
-    struct stmt *q = store_sql(s, "SELECT opened_at FROM incident WHERE problem_id = ? AND kind <> 1 ORDER BY opened_at DESC LIMIT 1");
+    struct stmt *q = store_sql(s, "SELECT opened_at FROM incident WHERE problem_id = ? AND kind <> "
+                                  "1 ORDER BY opened_at DESC LIMIT 1");
     bind_int(q, 1, problem_id);
     r = stmt_step(q);
     ret->last_at = r > 0 ? col_int(q, 0) : 0;
@@ -94,7 +103,8 @@ static int look_at(struct store *s, int64_t problem_id, int64_t since, struct si
     return r < 0 ? r : last_decided(s, problem_id, 0, &ret->last_id, &ret->last_verdict);
 }
 
-int history_similar(struct store *s, int64_t problem_id, int64_t since, int max, struct similar *similar, int *ret_n)
+int history_similar(struct store *s, int64_t problem_id, int64_t since, int max,
+                    struct similar *similar, int *ret_n)
 {
     int64_t ids[SIMILAR_LOOKED_AT];
     struct similar found[SIMILAR_LOOKED_AT];
@@ -134,9 +144,11 @@ static void counts(const struct history *h, struct buf *out)
 }
 
 // What the last verdict on an incident says: what was done if anything was, else what it was.
-static int said(struct store *s, int64_t incident_id, bool action_first, const char *before_action, const char *before_summary, struct buf *out)
+static int said(struct store *s, int64_t incident_id, bool action_first, const char *before_action,
+                const char *before_summary, struct buf *out)
 {
-    struct stmt *q = store_sql(s, "SELECT summary, action FROM verdict WHERE incident_id = ? ORDER BY id DESC LIMIT 1");
+    struct stmt *q = store_sql(
+        s, "SELECT summary, action FROM verdict WHERE incident_id = ? ORDER BY id DESC LIMIT 1");
     bind_int(q, 1, incident_id);
     int r = stmt_step(q);
     bool action = r > 0 && action_first && col_text(q, 1)[0];
@@ -155,7 +167,9 @@ static int elsewhere(struct store *s, const struct similar *o, struct buf *out)
     bind_int(q, 1, o->problem_id);
     int r = stmt_step(q);
     buf_adds(out, "; also on ");
-    text_clean(out, str_of(r > 0 && col_text(q, 0)[0] ? col_text(q, 0) : "a cluster without a name"), SAID_MAX, TEXT_ONE_LINE);
+    text_clean(out,
+               str_of(r > 0 && col_text(q, 0)[0] ? col_text(q, 0) : "a cluster without a name"),
+               SAID_MAX, TEXT_ONE_LINE);
     stmt_reset(q);
     if (o->seen <= 2)
         buf_adds(out, o->seen == 1 ? ", once" : ", twice");
@@ -169,7 +183,8 @@ static int elsewhere(struct store *s, const struct similar *o, struct buf *out)
     }
     if (o->last_verdict != VERDICT_AUTO_FIXED)
         buf_addf(out, ", last %s", verdict_name(o->last_verdict));
-    return said(s, o->last_id, o->last_verdict != VERDICT_NOISE, o->last_verdict == VERDICT_AUTO_FIXED ? ", fixed by: " : ", done: ", ": ", out);
+    return said(s, o->last_id, o->last_verdict != VERDICT_NOISE,
+                o->last_verdict == VERDICT_AUTO_FIXED ? ", fixed by: " : ", done: ", ": ", out);
 }
 
 int history_line(struct store *s, const struct history *h, struct buf *out)

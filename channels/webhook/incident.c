@@ -21,7 +21,8 @@ struct row {
 };
 
 static const char select_member[] =
-    "SELECT i.id, i.problem_id, i.status, i.state, i.verdict, i.severity, i.members, i.closed_at, i.flaps,"
+    "SELECT i.id, i.problem_id, i.status, i.state, i.verdict, i.severity, i.members, i.closed_at, "
+    "i.flaps,"
     " a.id, a.status, a.last_at FROM alert a JOIN incident i ON i.id = a.incident_id"
     " WHERE a.source = ? AND a.fingerprint = ? ORDER BY a.id DESC LIMIT 1";
 static const char select_firing[] =
@@ -60,7 +61,8 @@ static int problem_of(struct store *s, const struct alert *a, int64_t *ret_id)
     stmt_reset(q);
     if (r != 0)
         return r < 0 ? r : 0;
-    q = store_sql(s, "INSERT INTO problem(alertname, cluster, namespace, service) VALUES(?, ?, ?, ?)");
+    q = store_sql(s,
+                  "INSERT INTO problem(alertname, cluster, namespace, service) VALUES(?, ?, ?, ?)");
     bind_text(q, 1, a->alertname);
     bind_text(q, 2, a->cluster);
     bind_text(q, 3, a->namespace);
@@ -76,9 +78,10 @@ static int problem_of(struct store *s, const struct alert *a, int64_t *ret_id)
 static int member_insert(struct incident_intake *in, int64_t incident_id, const struct alert *a)
 {
     struct stmt *q = store_sql(
-        in->store, "INSERT INTO alert(incident_id, source, fingerprint, status, labels, annotations,"
-                   " starts_at, ends_at, generator_url, first_at, last_at, node)"
-                   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, 0), nullif(?8, 0), ?9, ?10, ?10, ?11)");
+        in->store,
+        "INSERT INTO alert(incident_id, source, fingerprint, status, labels, annotations,"
+        " starts_at, ends_at, generator_url, first_at, last_at, node)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, 0), nullif(?8, 0), ?9, ?10, ?10, ?11)");
     bind_int(q, 1, incident_id);
     bind_text(q, 2, a->source);
     bind_text(q, 3, a->fingerprint);
@@ -97,7 +100,8 @@ static int member_insert(struct incident_intake *in, int64_t incident_id, const 
 static int member_set(struct incident_intake *in, int64_t member_id, int status, int64_t ends_at)
 {
     struct stmt *q = store_sql(
-        in->store, "UPDATE alert SET status = ?2, last_at = ?3, ends_at = nullif(?4, 0) WHERE id = ?1");
+        in->store,
+        "UPDATE alert SET status = ?2, last_at = ?3, ends_at = nullif(?4, 0) WHERE id = ?1");
     bind_int(q, 1, member_id);
     bind_int(q, 2, status);
     bind_int(q, 3, in->now);
@@ -105,7 +109,8 @@ static int member_set(struct incident_intake *in, int64_t member_id, int status,
     return stmt_run(q);
 }
 
-// The member of this incident that the alert is, if it was in it before: 0 and its id, or 0 and no id.
+// The member of this incident that the alert is, if it was in it before: 0 and its id, or 0 and no
+// id.
 static int member_of(struct store *s, int64_t incident_id, const struct alert *a, int64_t *ret_id)
 {
     struct stmt *q = store_sql(s, "SELECT id FROM alert WHERE source = ? AND fingerprint = ?"
@@ -127,8 +132,9 @@ static int note_named(struct incident_intake *in, int64_t id)
     int r = id_set_add(in->named, id);
     if (r <= 0)
         return r;
-    struct stmt *q = store_sql(in->store, "UPDATE incident SET notifications = notifications + 1,"
-                                          " last_seen_at = ?2, truncated = max(truncated, ?3) WHERE id = ?1");
+    struct stmt *q =
+        store_sql(in->store, "UPDATE incident SET notifications = notifications + 1,"
+                             " last_seen_at = ?2, truncated = max(truncated, ?3) WHERE id = ?1");
     bind_int(q, 1, id);
     bind_int(q, 2, in->now);
     bind_int(q, 3, in->truncated);
@@ -138,9 +144,11 @@ static int note_named(struct incident_intake *in, int64_t id)
 // The question is open (again): pushed as soon as the budget allows, as delivery 1.
 static int ask(struct incident_intake *in, int64_t id, const char *why)
 {
-    struct stmt *q = store_sql(in->store, "UPDATE incident SET state = 0, delivery = 0, due_at = 0, ask = ?2,"
-                                          " asked_at = ?3, since_at = ?3, since_boot = ?4, paged_at = NULL, tell_resolved = 0"
-                                          " WHERE id = ?1");
+    struct stmt *q = store_sql(
+        in->store,
+        "UPDATE incident SET state = 0, delivery = 0, due_at = 0, ask = ?2,"
+        " asked_at = ?3, since_at = ?3, since_boot = ?4, paged_at = NULL, tell_resolved = 0"
+        " WHERE id = ?1");
     bind_int(q, 1, id);
     bind_text(q, 2, why);
     bind_int(q, 3, in->now);
@@ -148,12 +156,16 @@ static int ask(struct incident_intake *in, int64_t id, const char *why)
     return stmt_run(q);
 }
 
-// A column that an index is on is only written when it changes: that is most of what an update costs.
-static int set_firing(struct incident_intake *in, const struct row *i, int64_t severity, bool reopened)
+// A column that an index is on is only written when it changes: that is most of what an update
+// costs.
+static int set_firing(struct incident_intake *in, const struct row *i, int64_t severity,
+                      bool reopened)
 {
-    struct stmt *q = reopened ? store_sql(in->store, "UPDATE incident SET status = 0, closed_at = NULL, members = members + 1, flaps = flaps + 1,"
-                                                     " tell_resolved = 0 WHERE id = ?1")
-                              : store_sql(in->store, "UPDATE incident SET members = members + 1 WHERE id = ?1");
+    struct stmt *q =
+        reopened ? store_sql(in->store, "UPDATE incident SET status = 0, closed_at = NULL, members "
+                                        "= members + 1, flaps = flaps + 1,"
+                                        " tell_resolved = 0 WHERE id = ?1")
+                 : store_sql(in->store, "UPDATE incident SET members = members + 1 WHERE id = ?1");
     bind_int(q, 1, i->id);
     int r = stmt_run(q);
     if (r < 0 || severity <= i->severity)
@@ -165,7 +177,8 @@ static int set_firing(struct incident_intake *in, const struct row *i, int64_t s
 }
 
 // Why the incident asks now that one more alert of it fires; NULL when that is no news.
-static const char *why_ask(const struct row *i, const struct alert *a, bool reopened, bool known, char *out, size_t size)
+static const char *why_ask(const struct row *i, const struct alert *a, bool reopened, bool known,
+                           char *out, size_t size)
 {
     bool decided = i->state == STATE_DECIDED;
     if (decided && !known) {
@@ -186,7 +199,8 @@ static const char *why_ask(const struct row *i, const struct alert *a, bool reop
 }
 
 // One more alert fires in an incident that exists.
-static int fire_into(struct incident_intake *in, const struct row *i, const struct alert *a, int64_t member_id)
+static int fire_into(struct incident_intake *in, const struct row *i, const struct alert *a,
+                     int64_t member_id)
 {
     bool reopened = i->status != STATUS_FIRING;
     int r = member_id ? member_set(in, member_id, STATUS_FIRING, 0) : member_insert(in, i->id, a);
@@ -195,19 +209,22 @@ static int fire_into(struct incident_intake *in, const struct row *i, const stru
     char text[96];
     const char *why = why_ask(i, a, reopened, member_id != 0, text, sizeof text);
     if (r == 0 && i->state == STATE_DECIDED && i->verdict == VERDICT_NOISE)
-        r = noise_joined(in->store, i->id, (int64_t)a->severity > i->severity, reopened, in->now, &why);
+        r = noise_joined(in->store, i->id, (int64_t)a->severity > i->severity, reopened, in->now,
+                         &why);
     if (r == 0 && why)
         r = ask(in, i->id, why);
     return r < 0 ? r : note_named(in, i->id);
 }
 
-static int open_new(struct incident_intake *in, int64_t problem_id, const struct alert *a, enum incident_kind kind)
+static int open_new(struct incident_intake *in, int64_t problem_id, const struct alert *a,
+                    enum incident_kind kind)
 {
     bool closed = kind == KIND_TEST; // a test closes itself
     struct stmt *q = store_sql(
-        in->store, "INSERT INTO incident(problem_id, kind, environment, source, severity, status, text,"
-                   " opened_at, last_seen_at, closed_at, members, asked_at, since_at, since_boot, due_at)"
-                   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, nullif(?9, 0), ?10, ?8, ?8, ?11, 0)");
+        in->store,
+        "INSERT INTO incident(problem_id, kind, environment, source, severity, status, text,"
+        " opened_at, last_seen_at, closed_at, members, asked_at, since_at, since_boot, due_at)"
+        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, nullif(?9, 0), ?10, ?8, ?8, ?11, 0)");
     bind_int(q, 1, problem_id);
     bind_int(q, 2, kind);
     bind_int(q, 3, config_is_prod(in->config, a->cluster));
@@ -223,8 +240,10 @@ static int open_new(struct incident_intake *in, int64_t problem_id, const struct
     if (r < 0)
         return r;
     int64_t id = store_last_id(in->store);
-    struct noise_case noise = {
-        .problem_id = problem_id, .incident_id = id, .severity = (int64_t)a->severity, .prod = config_is_prod(in->config, a->cluster)};
+    struct noise_case noise = {.problem_id = problem_id,
+                               .incident_id = id,
+                               .severity = (int64_t)a->severity,
+                               .prod = config_is_prod(in->config, a->cluster)};
     r = member_insert(in, id, a);
     if (r == 0 && kind == KIND_ALERT)
         r = noise_opened(in->store, &noise, in->now);
@@ -237,7 +256,8 @@ static bool within_flap(const struct incident_intake *in, const struct row *i)
     return in->config->flap_s > 0 && in->now - i->closed_at <= in->config->flap_s * 1000;
 }
 
-// The alert is no member of an open incident: join the problem's open one, reopen its last one, or open a new one.
+// The alert is no member of an open incident: join the problem's open one, reopen its last one, or
+// open a new one.
 static int fire_new(struct incident_intake *in, const struct alert *a, enum incident_kind kind)
 {
     int64_t problem_id = 0, member_id = 0;
@@ -279,7 +299,8 @@ static int raise_severity(struct incident_intake *in, const struct row *i, const
     return r == 0 && why && i->state != STATE_NEW ? ask(in, i->id, why) : r;
 }
 
-static int repeat(struct incident_intake *in, const struct row *i, const struct alert *a, int64_t member_id, int64_t member_last_at)
+static int repeat(struct incident_intake *in, const struct row *i, const struct alert *a,
+                  int64_t member_id, int64_t member_last_at)
 {
     int r = 0;
     if (in->now - member_last_at > MEMBER_NOTE_MS || member_last_at > in->now)
@@ -296,12 +317,15 @@ static bool tells_resolution(const struct row *i)
     return i->state == STATE_TAKEN && i->flaps < FLAPPING;
 }
 
-static int resolve(struct incident_intake *in, const struct row *i, int64_t member_id, const struct alert *a)
+static int resolve(struct incident_intake *in, const struct row *i, int64_t member_id,
+                   const struct alert *a)
 {
     int r = member_set(in, member_id, STATUS_RESOLVED, a->ends_at ? a->ends_at : in->now);
     bool last = i->members <= 1;
-    struct stmt *q = store_sql(in->store, "UPDATE incident SET members = members - 1, status = CASE WHEN ?2 THEN 1 ELSE status END,"
-                                          " closed_at = CASE WHEN ?2 THEN ?3 END, tell_resolved = ?4 WHERE id = ?1");
+    struct stmt *q = store_sql(
+        in->store,
+        "UPDATE incident SET members = members - 1, status = CASE WHEN ?2 THEN 1 ELSE status END,"
+        " closed_at = CASE WHEN ?2 THEN ?3 END, tell_resolved = ?4 WHERE id = ?1");
     bind_int(q, 1, i->id);
     bind_int(q, 2, last);
     bind_int(q, 3, in->now);
@@ -315,8 +339,9 @@ static int feed_watchdog(struct incident_intake *in, const struct alert *a)
 {
     if (a->resolved)
         return 0;
-    struct stmt *q = store_sql(in->store, "INSERT INTO watchdog(cluster, seen_at, seen_boot) VALUES(?1, ?2, ?3)"
-                                          " ON CONFLICT(cluster) DO UPDATE SET seen_at = ?2, seen_boot = ?3");
+    struct stmt *q =
+        store_sql(in->store, "INSERT INTO watchdog(cluster, seen_at, seen_boot) VALUES(?1, ?2, ?3)"
+                             " ON CONFLICT(cluster) DO UPDATE SET seen_at = ?2, seen_boot = ?3");
     bind_text(q, 1, a->cluster);
     bind_int(q, 2, in->now);
     bind_int(q, 3, clock_boot_ms());
@@ -365,7 +390,8 @@ int incident_take(struct incident_intake *in, const struct alert *a)
     return take_real(in, a, KIND_ALERT);
 }
 
-int incident_watchdog(struct incident_intake *in, const char *cluster, bool silent, const char *text)
+int incident_watchdog(struct incident_intake *in, const char *cluster, bool silent,
+                      const char *text)
 {
     struct buf json = BUF_INIT(1024), fingerprint = BUF_INIT(512);
     struct jw w = JW(&json);
@@ -388,19 +414,24 @@ int incident_watchdog(struct incident_intake *in, const char *cluster, bool sile
                       .severity = SEVERITY_CRITICAL,
                       .resolved = !silent,
                       .starts_at = in->now};
-    int r = json.error ? json.error : fingerprint.error ? fingerprint.error : take_real(in, &a, KIND_ALERT);
+    int r = json.error          ? json.error
+            : fingerprint.error ? fingerprint.error
+                                : take_real(in, &a, KIND_ALERT);
     buf_done(&json);
     buf_done(&fingerprint);
     return r;
 }
 
-int incident_oversized(struct incident_intake *in, const char *sender, const char *peer, uint64_t bytes)
+int incident_oversized(struct incident_intake *in, const char *sender, const char *peer,
+                       uint64_t bytes)
 {
     char text[256], number[24];
     struct buf json = BUF_INIT(1024);
     struct jw w = JW(&json);
-    snprintf(text, sizeof text, "a notification of %" PRIu64 " bytes or more from %s is over the limit of %" PRId64
-             " bytes: its alerts are not known here", bytes, sender, in->config->max_body);
+    snprintf(text, sizeof text,
+             "a notification of %" PRIu64 " bytes or more from %s is over the limit of %" PRId64
+             " bytes: its alerts are not known here",
+             bytes, sender, in->config->max_body);
     snprintf(number, sizeof number, "%" PRIu64, bytes);
     jw_object(&w);
     jw_kstr(&w, "alertname", "oversized notification");
@@ -430,7 +461,8 @@ int incident_oversized(struct incident_intake *in, const char *sender, const cha
 
 static int close_silent(struct store *s, int64_t id, int status, int64_t now)
 {
-    struct stmt *q = store_sql(s, "UPDATE incident SET status = ?2, closed_at = ?3, members = 0 WHERE id = ?1");
+    struct stmt *q =
+        store_sql(s, "UPDATE incident SET status = ?2, closed_at = ?3, members = 0 WHERE id = ?1");
     bind_int(q, 1, id);
     bind_int(q, 2, status);
     bind_int(q, 3, now);
@@ -445,8 +477,9 @@ static int sweep_before(struct store *s, int64_t before, bool oversized, int64_t
 {
     int64_t ids[SWEEP_MAX];
     int n = 0, r;
-    struct stmt *q = store_sql(s, "SELECT id FROM incident WHERE status = 0 AND last_seen_at < ? AND (kind = 2) = ?"
-                                  " ORDER BY last_seen_at LIMIT 500");
+    struct stmt *q = store_sql(
+        s, "SELECT id FROM incident WHERE status = 0 AND last_seen_at < ? AND (kind = 2) = ?"
+           " ORDER BY last_seen_at LIMIT 500");
     bind_int(q, 1, before);
     bind_int(q, 2, oversized);
     while ((r = stmt_step(q)) > 0 && n < SWEEP_MAX)
@@ -469,8 +502,10 @@ int incident_sweep(struct store *s, const struct config *c, int64_t now)
 
 int incident_taken(struct store *s, const struct config *c, int64_t id, int64_t now)
 {
-    struct stmt *q = store_sql(s, "UPDATE incident SET state = 2, taken_at = ?2, since_at = ?2, since_boot = ?3, due_at = ?4"
-                                  " WHERE id = ?1 AND state < 2");
+    struct stmt *q = store_sql(
+        s,
+        "UPDATE incident SET state = 2, taken_at = ?2, since_at = ?2, since_boot = ?3, due_at = ?4"
+        " WHERE id = ?1 AND state < 2");
     int64_t boot = clock_boot_ms();
     bind_int(q, 1, id);
     bind_int(q, 2, now);
@@ -482,7 +517,8 @@ int incident_taken(struct store *s, const struct config *c, int64_t id, int64_t 
 
 int incident_decide(struct store *s, int64_t id, const struct verdict_note *note, int64_t now)
 {
-    struct stmt *q = store_sql(s, "UPDATE incident SET state = 3, verdict = ?2, decided_at = ?3, taken_at = coalesce(taken_at, ?3),"
+    struct stmt *q = store_sql(s, "UPDATE incident SET state = 3, verdict = ?2, decided_at = ?3, "
+                                  "taken_at = coalesce(taken_at, ?3),"
                                   " due_at = NULL, ask = NULL WHERE id = ?1");
     bind_int(q, 1, id);
     bind_int(q, 2, note->verdict);
@@ -492,8 +528,10 @@ int incident_decide(struct store *s, int64_t id, const struct verdict_note *note
         r = -ENOENT;
     if (r < 0)
         return r;
-    q = store_sql(s, "INSERT INTO verdict(incident_id, at, verdict, summary, root_cause, action, confidence, by)"
-                     " VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
+    q = store_sql(
+        s,
+        "INSERT INTO verdict(incident_id, at, verdict, summary, root_cause, action, confidence, by)"
+        " VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
     bind_int(q, 1, id);
     bind_int(q, 2, now);
     bind_int(q, 3, note->verdict);

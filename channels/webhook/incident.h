@@ -1,8 +1,8 @@
 #pragma once
 
-// What an alert does to the incidents (design.md, 3): it opens one, joins one, reopens one, closes one, or only shows that
-// it still fires. Runs inside a transaction of the caller and keeps nothing in memory, so that any process of this store may
-// take the next alert.
+// What an alert does to the incidents (design.md, 3): it opens one, joins one, reopens one, closes
+// one, or only shows that it still fires. Runs inside a transaction of the caller and keeps nothing
+// in memory, so that any process of this store may take the next alert.
 
 #include "channels/webhook/alert.h"
 #include "channels/webhook/id_set.h"
@@ -21,14 +21,19 @@ struct incident_intake {
 // Takes in one alert. 0, or a store error: then the transaction must be rolled back.
 int incident_take(struct incident_intake *in, const struct alert *a) MUST_CHECK;
 
-// A notification that was over the body cap: no retry will ever fit, so it becomes an incident of its own.
-int incident_oversized(struct incident_intake *in, const char *sender, const char *peer, uint64_t bytes) MUST_CHECK;
+// A notification that was over the body cap: no retry will ever fit, so it becomes an incident of
+// its own.
+int incident_oversized(struct incident_intake *in, const char *sender, const char *peer,
+                       uint64_t bytes) MUST_CHECK;
 
-// The always-firing alert of a cluster fell silent, or is heard again: opens or closes the incident that says so.
-int incident_watchdog(struct incident_intake *in, const char *cluster, bool silent, const char *text) MUST_CHECK;
+// The always-firing alert of a cluster fell silent, or is heard again: opens or closes the incident
+// that says so.
+int incident_watchdog(struct incident_intake *in, const char *cluster, bool silent,
+                      const char *text) MUST_CHECK;
 
-// Closes what has been firing without a word from its sender for SRE_STALE_DAYS, as stale, and oversized notifications that did not
-// come again. In a transaction of the caller; at most 500 a call. Returns how many.
+// Closes what has been firing without a word from its sender for SRE_STALE_DAYS, as stale, and
+// oversized notifications that did not come again. In a transaction of the caller; at most 500 a
+// call. Returns how many.
 int incident_sweep(struct store *s, const struct config *c, int64_t now) MUST_CHECK;
 
 // A tool call named the incident: it is taken. No effect on one that is decided or unknown.
@@ -40,4 +45,5 @@ struct verdict_note {
     double confidence;                              // negative = not given
 };
 // Adds to the trail and decides. -ENOENT for an unknown id.
-int incident_decide(struct store *s, int64_t id, const struct verdict_note *note, int64_t now) MUST_CHECK;
+int incident_decide(struct store *s, int64_t id, const struct verdict_note *note,
+                    int64_t now) MUST_CHECK;

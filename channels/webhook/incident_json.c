@@ -18,7 +18,8 @@ int incident_json_scalars(struct jw *w, struct store *s, const struct incident_v
     jw_kstr(w, "status", status_name(v->status));
     jw_kstr(w, "state", state_name(v->state));
     jw_kstr(w, "text", v->text);
-    struct stmt *q = store_sql(s, "SELECT summary, root_cause, action FROM verdict WHERE incident_id = ? ORDER BY id DESC LIMIT 1");
+    struct stmt *q = store_sql(s, "SELECT summary, root_cause, action FROM verdict WHERE "
+                                  "incident_id = ? ORDER BY id DESC LIMIT 1");
     bind_int(q, 1, v->id);
     int r = stmt_step(q);
     jw_kstr(w, "verdict", verdict_name(v->verdict));
@@ -36,17 +37,20 @@ int incident_json_scalars(struct jw *w, struct store *s, const struct incident_v
     return r < 0 ? r : w->out->error;
 }
 
-static int alerts_json(struct jw *w, struct store *s, const struct incident_view *v, size_t max_bytes)
+static int alerts_json(struct jw *w, struct store *s, const struct incident_view *v,
+                       size_t max_bytes)
 {
-    struct stmt *q = store_sql(s, "SELECT fingerprint, status, labels, annotations, starts_at, ends_at, generator_url"
-                                  " FROM alert WHERE incident_id = ? ORDER BY status, id");
+    struct stmt *q = store_sql(
+        s, "SELECT fingerprint, status, labels, annotations, starts_at, ends_at, generator_url"
+           " FROM alert WHERE incident_id = ? ORDER BY status, id");
     bind_int(q, 1, v->id);
     int64_t left_out = 0;
     int r;
     jw_key(w, "alerts");
     jw_array(w);
     while ((r = stmt_step(q)) > 0) {
-        size_t size = strlen(col_text(q, 2)) + strlen(col_text(q, 3)) + strlen(col_text(q, 6)) + 256;
+        size_t size =
+            strlen(col_text(q, 2)) + strlen(col_text(q, 3)) + strlen(col_text(q, 6)) + 256;
         if (left_out || w->out->len + size > max_bytes) {
             left_out++;
             continue;
@@ -70,9 +74,11 @@ static int alerts_json(struct jw *w, struct store *s, const struct incident_view
 }
 
 // The latest verdicts, as many as have room, and the last one in any case.
-static int first_verdict(struct store *s, int64_t incident_id, size_t room, int64_t *ret_first, int64_t *ret_left_out)
+static int first_verdict(struct store *s, int64_t incident_id, size_t room, int64_t *ret_first,
+                         int64_t *ret_left_out)
 {
-    struct stmt *q = store_sql(s, "SELECT id, length(CAST(summary || root_cause || action AS BLOB)) FROM verdict WHERE incident_id = ?"
+    struct stmt *q = store_sql(s, "SELECT id, length(CAST(summary || root_cause || action AS "
+                                  "BLOB)) FROM verdict WHERE incident_id = ?"
                                   " ORDER BY id DESC");
     bind_int(q, 1, incident_id);
     int64_t used = 0, first = 0, left_out = 0;
@@ -95,8 +101,9 @@ static int verdicts_json(struct jw *w, struct store *s, int64_t id, size_t room)
     int r = first_verdict(s, id, room, &first, &left_out);
     if (r < 0)
         return r;
-    struct stmt *q = store_sql(s, "SELECT at, verdict, summary, root_cause, action, confidence, by FROM verdict"
-                                  " WHERE incident_id = ? AND id >= ? ORDER BY id");
+    struct stmt *q =
+        store_sql(s, "SELECT at, verdict, summary, root_cause, action, confidence, by FROM verdict"
+                     " WHERE incident_id = ? AND id >= ? ORDER BY id");
     bind_int(q, 1, id);
     bind_int(q, 2, first);
     jw_key(w, "verdicts");
@@ -125,12 +132,16 @@ static int verdicts_json(struct jw *w, struct store *s, int64_t id, size_t room)
 static int timeline_json(struct jw *w, struct store *s, const struct incident_view *v, size_t room)
 {
     // Fired and resolved are of the incident itself; all else was noted when it happened.
-    struct stmt *q = store_sql(s, "SELECT at, what, detail FROM ("
-                                  " SELECT opened_at AS at, 'fired' AS what, '' AS detail, 0 AS n FROM incident WHERE id = ?1"
-                                  " UNION ALL SELECT at, action, actor || CASE WHEN detail <> '' THEN ': ' || detail ELSE '' END, 1"
-                                  "  FROM (SELECT * FROM trail WHERE incident_id = ?1 ORDER BY id DESC LIMIT ?2)"
-                                  " UNION ALL SELECT closed_at, CASE status WHEN 2 THEN 'stale' ELSE 'resolved' END, '', 2 FROM incident"
-                                  "  WHERE id = ?1 AND closed_at IS NOT NULL) ORDER BY at, n");
+    struct stmt *q = store_sql(
+        s,
+        "SELECT at, what, detail FROM ("
+        " SELECT opened_at AS at, 'fired' AS what, '' AS detail, 0 AS n FROM incident WHERE id = ?1"
+        " UNION ALL SELECT at, action, actor || CASE WHEN detail <> '' THEN ': ' || detail ELSE '' "
+        "END, 1"
+        "  FROM (SELECT * FROM trail WHERE incident_id = ?1 ORDER BY id DESC LIMIT ?2)"
+        " UNION ALL SELECT closed_at, CASE status WHEN 2 THEN 'stale' ELSE 'resolved' END, '', 2 "
+        "FROM incident"
+        "  WHERE id = ?1 AND closed_at IS NOT NULL) ORDER BY at, n");
     bind_int(q, 1, v->id);
     bind_int(q, 2, room > 100 * 160 ? 100 : room > 10 * 160 ? (int64_t)room / 160 : 10);
     int r;
@@ -147,7 +158,8 @@ static int timeline_json(struct jw *w, struct store *s, const struct incident_vi
     return r;
 }
 
-int incident_json(struct jw *w, struct store *s, const struct incident_view *v, bool timeline, size_t max_bytes)
+int incident_json(struct jw *w, struct store *s, const struct incident_view *v, bool timeline,
+                  size_t max_bytes)
 {
     jw_object(w);
     int r = incident_json_scalars(w, s, v);

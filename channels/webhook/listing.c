@@ -17,8 +17,9 @@ int listing_state_named(const char *name, enum listing_state *ret_state)
     return -EINVAL;
 }
 
-// One statement a state, so that each walks an index of its own. ?1 before, ?2 severity, ?3 cluster, ?4 tests too.
-#define FILTER                                                                                                           \
+// One statement a state, so that each walks an index of its own. ?1 before, ?2 severity, ?3
+// cluster, ?4 tests too.
+#define FILTER                                                                                     \
     " AND (?2 < 0 OR i.severity = ?2) AND (?3 IS NULL OR p.cluster = ?3) AND (?4 OR i.kind <> 1)"
 #define FROM " FROM incident i JOIN problem p ON p.id = i.problem_id WHERE "
 #define UNDECIDED "(i.state < 3 OR i.verdict = 5)"
@@ -42,7 +43,8 @@ static void bind_filter(struct stmt *q, const struct listing *l, int64_t before)
     bind_int(q, 4, l->tests);
 }
 
-int listing_ids(struct store *s, const struct listing *l, int64_t ids[LISTING_MAX], int *ret_n, bool *ret_more)
+int listing_ids(struct store *s, const struct listing *l, int64_t ids[LISTING_MAX], int *ret_n,
+                bool *ret_more)
 {
     int n = 0, r;
     int limit = l->limit < LISTING_MAX ? l->limit : LISTING_MAX;
@@ -75,11 +77,14 @@ int listing_count(struct store *s, const struct listing *l, int64_t *ret_count)
 void listing_line(const struct incident_view *v, int64_t now, struct buf *out)
 {
     char age[DURATION_SIZE];
-    buf_addf(out, "#%lld %s %s ", (long long)v->id, severity_name((enum alert_severity)v->severity), status_name(v->status));
+    buf_addf(out, "#%lld %s %s ", (long long)v->id, severity_name((enum alert_severity)v->severity),
+             status_name(v->status));
     incident_view_title(v, out);
     if (v->members > 1)
         buf_addf(out, ", %lld alerts", (long long)v->members);
-    buf_addf(out, ", %s, %s", duration_format((v->closed_at ? v->closed_at : now) - v->opened_at, age), state_name(v->state));
+    buf_addf(out, ", %s, %s",
+             duration_format((v->closed_at ? v->closed_at : now) - v->opened_at, age),
+             state_name(v->state));
     if (v->verdict)
         buf_addf(out, ", %s", verdict_name(v->verdict));
 }

@@ -19,8 +19,11 @@ struct listing {
 #define LISTING_MAX 100
 
 // Fills ids; *ret_n of them, *ret_more when there are more. 0, or a store error.
-int listing_ids(struct store *s, const struct listing *l, int64_t ids[LISTING_MAX], int *ret_n, bool *ret_more) MUST_CHECK;
-int listing_count(struct store *s, const struct listing *l, int64_t *ret_count) MUST_CHECK; // ignores `before` and `limit`
+int listing_ids(struct store *s, const struct listing *l, int64_t ids[LISTING_MAX], int *ret_n,
+                bool *ret_more) MUST_CHECK;
+int listing_count(struct store *s, const struct listing *l,
+                  int64_t *ret_count) MUST_CHECK; // ignores `before` and `limit`
 
-// "#412 critical firing HighErrorRate on checkout (platform-prod / payments), 3 alerts, 4 min, pushed"
+// "#412 critical firing HighErrorRate on checkout (platform-prod / payments), 3 alerts, 4 min,
+// pushed"
 void listing_line(const struct incident_view *v, int64_t now, struct buf *out);

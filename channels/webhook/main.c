@@ -13,21 +13,27 @@
 static const char help[] =
     "webhook-channel: Alertmanager, SigNoz and Grafana webhooks for a Claude Code session\n"
     "\n"
-    "  webhook-channel                MCP server on stdio, started by Claude Code; listens on WEBHOOK_LISTEN\n"
+    "  webhook-channel                MCP server on stdio, started by Claude Code; listens on "
+    "WEBHOOK_LISTEN\n"
     "  webhook-channel briefing       [--days 7] [--json]\n"
-    "  webhook-channel history        [--alertname A] [--service S] [--cluster C] [--namespace N] [--days 30] [--limit 20] [--json]\n"
+    "  webhook-channel history        [--alertname A] [--service S] [--cluster C] [--namespace N] "
+    "[--days 30] [--limit 20] [--json]\n"
     "  webhook-channel incidents      [--state undecided|open|all] [--limit 50] [--json]\n"
     "  webhook-channel proposals      [--days 30] [--json]   which alert rules to change\n"
     "  webhook-channel export         [--days N]    every incident as one JSON object a line\n"
     "  webhook-channel audit          [--days 7] [--incident ID] [--json]   who did what when\n"
     "  webhook-channel standby        keeps the port open and the watch up while no session runs\n"
-    "  webhook-channel console        a stand-in session: shows each event, calls the tools; needs no Claude\n"
+    "  webhook-channel console        a stand-in session: shows each event, calls the tools; needs "
+    "no Claude\n"
     "  webhook-channel doctor         [--json]      checks what a new installation gets wrong\n"
-    "  webhook-channel guard                        PreToolUse hook: JSON on stdin, the decision on stdout\n"
-    "  webhook-channel agent-failed                 StopFailure hook: JSON on stdin; alerts go to the owner until the next verdict\n"
+    "  webhook-channel guard                        PreToolUse hook: JSON on stdin, the decision "
+    "on stdout\n"
+    "  webhook-channel agent-failed                 StopFailure hook: JSON on stdin; alerts go to "
+    "the owner until the next verdict\n"
     "  webhook-channel --version | --help\n"
     "\n"
-    "Configuration: environment, then KEY=value lines of $SRE_CONFIG (~/.config/sre-channels/config.env).\n"
+    "Configuration: environment, then KEY=value lines of $SRE_CONFIG "
+    "(~/.config/sre-channels/config.env).\n"
     "See README.md for the keys.\n";
 
 static int command_standby(const struct config *c, int argc, char **argv)
@@ -43,22 +49,18 @@ static const struct {
     const char *name;
     int (*run)(const struct config *c, int argc, char **argv);
 } commands[] = {
-    {"briefing", command_briefing},
-    {"history", command_history},
-    {"incidents", command_incidents},
-    {"proposals", command_proposals},
-    {"export", command_export},
-    {"standby", command_standby},
-    {"console", command_console},
-    {"doctor", command_doctor},
-    {"guard", command_guard},
-    {"agent-failed", command_agent_failed},
+    {"briefing", command_briefing},   {"history", command_history},
+    {"incidents", command_incidents}, {"proposals", command_proposals},
+    {"export", command_export},       {"standby", command_standby},
+    {"console", command_console},     {"doctor", command_doctor},
+    {"guard", command_guard},         {"agent-failed", command_agent_failed},
     {"audit", command_audit},
 };
 
 static bool asks_for_help(int argc, char **argv)
 {
-    return argc >= 2 && (strcmp(argv[1], "--help") == 0 || (argc == 3 && strcmp(argv[2], "--help") == 0));
+    return argc >= 2 &&
+           (strcmp(argv[1], "--help") == 0 || (argc == 3 && strcmp(argv[2], "--help") == 0));
 }
 
 static int run_command(const struct config *c, int argc, char **argv)
@@ -70,7 +72,8 @@ static int run_command(const struct config *c, int argc, char **argv)
     return 2;
 }
 
-// A descriptor that is closed would be given to something else, which would then be read or written as stdin or stdout.
+// A descriptor that is closed would be given to something else, which would then be read or written
+// as stdin or stdout.
 static int open_standard_fds(void)
 {
     int fd;

@@ -42,7 +42,8 @@ static int counters(struct store *s, struct buf *out)
     int r = 0;
     for (size_t i = 0; r >= 0 && i < ARRAY_LEN(families); i++) {
         head(out, families[i].name, families[i].type, families[i].help);
-        struct stmt *q = store_sql(s, "SELECT name, n FROM counter WHERE name >= ?1 AND name < ?1 || '|' ORDER BY rowid");
+        struct stmt *q = store_sql(
+            s, "SELECT name, n FROM counter WHERE name >= ?1 AND name < ?1 || '|' ORDER BY rowid");
         bind_text(q, 1, families[i].name);
         while ((r = stmt_step(q)) > 0)
             sample(out, col_text(q, 0), col_int(q, 1));
@@ -52,14 +53,16 @@ static int counters(struct store *s, struct buf *out)
 
 static int waiting(struct store *s, struct buf *out)
 {
-    struct stmt *q = store_sql(s, "SELECT sum(state = 0), sum(state = 1), sum(state = 2), count(*) FROM incident"
-                                  " WHERE (state < 3 OR verdict = 5) AND kind <> 1");
+    struct stmt *q =
+        store_sql(s, "SELECT sum(state = 0), sum(state = 1), sum(state = 2), count(*) FROM incident"
+                     " WHERE (state < 3 OR verdict = 5) AND kind <> 1");
     int r = stmt_step(q);
     if (r < 0)
         return r;
     head(out, "sre_incidents_waiting", "gauge", "Incidents without a verdict, by state.");
     for (int state = STATE_NEW; state <= STATE_TAKEN; state++)
-        buf_addf(out, "sre_incidents_waiting{state=\"%s\"} %lld\n", state_name(state), (long long)col_int(q, state));
+        buf_addf(out, "sre_incidents_waiting{state=\"%s\"} %lld\n", state_name(state),
+                 (long long)col_int(q, state));
     stmt_reset(q);
     q = store_sql(s, "SELECT count(*) FROM incident WHERE status = 0");
     r = stmt_step(q);
@@ -82,15 +85,18 @@ static int leases(struct store *s, struct buf *out)
             return r;
         buf_addf(out, "sre_lease_held{channel=\"%s\"} %d\n", channels[i], info.fresh);
         if (info.pid)
-            buf_addf(out, "sre_lease_age_seconds{channel=\"%s\"} %lld\n", channels[i], (long long)(info.age_ms / 1000));
+            buf_addf(out, "sre_lease_age_seconds{channel=\"%s\"} %lld\n", channels[i],
+                     (long long)(info.age_ms / 1000));
     }
     return 0;
 }
 
 static int slack(struct store *s, struct buf *out)
 {
-    struct stmt *q = store_sql(s, "SELECT (SELECT count(*) FROM slack_outbox WHERE state < 2), (SELECT count(*) FROM slack_escalation WHERE state < 3),"
-                                  " (SELECT coalesce(sum(nags), 0) FROM slack_escalation WHERE state < 3)");
+    struct stmt *q =
+        store_sql(s, "SELECT (SELECT count(*) FROM slack_outbox WHERE state < 2), (SELECT count(*) "
+                     "FROM slack_escalation WHERE state < 3),"
+                     " (SELECT coalesce(sum(nags), 0) FROM slack_escalation WHERE state < 3)");
     int r = stmt_step(q);
     if (r < 0)
         return r;

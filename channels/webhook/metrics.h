@@ -1,6 +1,7 @@
 #pragma once
 
-// GET /metrics: the counters and gauges of the whole store, in Prometheus's text format (version 0.0.4).
+// GET /metrics: the counters and gauges of the whole store, in Prometheus's text format (version
+// 0.0.4).
 
 #include "common/buf.h"
 #include "common/store.h"

@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "channels/webhook/alert.h"
 #include "channels/webhook/delivery.h"
 #include "channels/webhook/listing.h"
 #include "channels/webhook/terms.h"
-#include "channels/webhook/alert.h"
 #include "common/clock.h"
 #include "common/lease.h"
 
@@ -14,9 +14,10 @@
 #define MAX_PAGE 3000
 
 // Elapsed by either clock: after a reboot boot time starts anew and only says less.
-#define ELAPSED(state, after) "(i.state " state " AND (i.since_at <= ?1 - " after " OR i.since_boot <= ?2 - " after "))"
-#define UNATTENDED                                                                                                       \
-    " FROM incident i WHERE i.paged_at IS NULL AND i.state < 3 AND i.kind <> 1"                                         \
+#define ELAPSED(state, after)                                                                      \
+    "(i.state " state " AND (i.since_at <= ?1 - " after " OR i.since_boot <= ?2 - " after "))"
+#define UNATTENDED                                                                                 \
+    " FROM incident i WHERE i.paged_at IS NULL AND i.state < 3 AND i.kind <> 1"                    \
     " AND ((i.status = 0 AND " ELAPSED("< 2", "?3") ") OR " ELAPSED("= 2", "2 * ?3") ")"
 
 struct times {
@@ -68,23 +69,29 @@ static int write_heading(struct store *s, const struct times *t, int64_t n, stru
         return r;
     duration_format(t->after, age);
     if (t->failure[0])
-        buf_addf(text, "The agent cannot work (%s) since %s; %lld incident%s\n", t->failure, rfc3339_format(t->failed_at / 1000 * 1000, at),
-                 (long long)n, n == 1 ? " comes to you" : "s come to you");
+        buf_addf(text, "The agent cannot work (%s) since %s; %lld incident%s\n", t->failure,
+                 rfc3339_format(t->failed_at / 1000 * 1000, at), (long long)n,
+                 n == 1 ? " comes to you" : "s come to you");
     else if (session.fresh)
-        buf_addf(text, "The agent is there but gave no verdict for %s: %lld incident%s\n", age, (long long)n, n == 1 ? "" : "s");
+        buf_addf(text, "The agent is there but gave no verdict for %s: %lld incident%s\n", age,
+                 (long long)n, n == 1 ? "" : "s");
     else if (session.pid)
-        buf_addf(text, "No agent since %s; %lld incident%s\n", rfc3339_format((t->wall - session.age_ms) / 1000 * 1000, at), (long long)n,
+        buf_addf(text, "No agent since %s; %lld incident%s\n",
+                 rfc3339_format((t->wall - session.age_ms) / 1000 * 1000, at), (long long)n,
                  n == 1 ? " waits" : "s wait");
     else
-        buf_addf(text, "No agent is running; %lld incident%s\n", (long long)n, n == 1 ? " waits" : "s wait");
+        buf_addf(text, "No agent is running; %lld incident%s\n", (long long)n,
+                 n == 1 ? " waits" : "s wait");
     return text->error;
 }
 
-static int write_text(struct store *s, const struct times *t, int64_t n, struct buf *text, int64_t *ret_worst, int64_t *ret_first)
+static int write_text(struct store *s, const struct times *t, int64_t n, struct buf *text,
+                      int64_t *ret_worst, int64_t *ret_first)
 {
     int64_t ids[MAX_NAMED];
     int named = 0, r;
-    struct stmt *q = store_sql(s, "SELECT i.id" UNATTENDED " ORDER BY i.severity DESC, i.environment DESC, i.id LIMIT 10");
+    struct stmt *q = store_sql(s, "SELECT i.id" UNATTENDED
+                                  " ORDER BY i.severity DESC, i.environment DESC, i.id LIMIT 10");
     bind_times(q, t);
     while ((r = stmt_step(q)) > 0 && named < MAX_NAMED)
         ids[named++] = col_int(q, 0);
@@ -112,17 +119,22 @@ static int write_text(struct store *s, const struct times *t, int64_t n, struct 
 
 int pager_agent_back(struct store *s, int64_t wall)
 {
-    struct stmt *q = store_sql(s, "INSERT INTO page(at, severity, text) SELECT ?1, 'info', 'The agent is back: ' || count(*) || CASE count(*) WHEN 1"
-                                  " THEN ' incident was' ELSE ' incidents were' END || ' handed over.' FROM incident WHERE due_at < 0"
+    struct stmt *q = store_sql(s, "INSERT INTO page(at, severity, text) SELECT ?1, 'info', 'The "
+                                  "agent is back: ' || count(*) || CASE count(*) WHEN 1"
+                                  " THEN ' incident was' ELSE ' incidents were' END || ' handed "
+                                  "over.' FROM incident WHERE due_at < 0"
                                   " HAVING sum(paged_at IS NOT NULL) > 0");
     bind_int(q, 1, wall);
     return stmt_run(q);
 }
 
-static int add_page(struct store *s, int64_t wall, int64_t worst, int64_t only_id, const struct buf *text)
+static int add_page(struct store *s, int64_t wall, int64_t worst, int64_t only_id,
+                    const struct buf *text)
 {
-    static const char *const severities[] = {"warning", "info", "warning", "error", "critical"}; // of an escalation
-    struct stmt *q = store_sql(s, "INSERT INTO page(at, severity, text, incident_id) VALUES(?, ?, ?, nullif(?, 0))");
+    static const char *const severities[] = {"warning", "info", "warning", "error",
+                                             "critical"}; // of an escalation
+    struct stmt *q = store_sql(
+        s, "INSERT INTO page(at, severity, text, incident_id) VALUES(?, ?, ?, nullif(?, 0))");
     bind_int(q, 1, wall);
     bind_text(q, 2, severities[worst]);
     bind_str(q, 3, buf_str(text));
@@ -132,7 +144,8 @@ static int add_page(struct store *s, int64_t wall, int64_t worst, int64_t only_i
 
 static int mark(struct store *s, const struct times *t)
 {
-    struct stmt *q = store_sql(s, "INSERT INTO trail(at, incident_id, actor, action, detail) SELECT ?1, i.id, 'channel', 'paged', ''" UNATTENDED);
+    struct stmt *q = store_sql(s, "INSERT INTO trail(at, incident_id, actor, action, detail) "
+                                  "SELECT ?1, i.id, 'channel', 'paged', ''" UNATTENDED);
     bind_times(q, t);
     int r = stmt_run(q);
     q = store_sql(s, "UPDATE incident SET paged_at = ?1 WHERE id IN (SELECT i.id" UNATTENDED ")");
@@ -179,7 +192,8 @@ int pager_run(struct store *s, const struct config *c, int64_t wall, int64_t boo
 
 int pager_agent_failed(struct store *s, const char *reason, int64_t wall)
 {
-    struct stmt *q = store_sql(s, "INSERT OR IGNORE INTO agent_failure(id, at, reason) VALUES(1, ?, ?)");
+    struct stmt *q =
+        store_sql(s, "INSERT OR IGNORE INTO agent_failure(id, at, reason) VALUES(1, ?, ?)");
     int r = store_begin(s);
     if (r < 0)
         return r;
@@ -187,7 +201,8 @@ int pager_agent_failed(struct store *s, const char *reason, int64_t wall)
     bind_text(q, 2, reason);
     r = stmt_run(q);
     if (r == 0 && store_changes(s) > 0) {
-        q = store_sql(s, "INSERT INTO page(at, severity, text) VALUES(?1, 'error', 'The agent cannot work: ' || ?2"
+        q = store_sql(s, "INSERT INTO page(at, severity, text) VALUES(?1, 'error', 'The agent "
+                         "cannot work: ' || ?2"
                          " || '. Until it gives a verdict again, alerts come to you directly.')");
         bind_int(q, 1, wall);
         bind_text(q, 2, reason);
@@ -204,7 +219,8 @@ int pager_agent_works(struct store *s, int64_t wall)
     int r = stmt_run(store_sql(s, "DELETE FROM agent_failure"));
     if (r < 0 || store_changes(s) == 0)
         return r;
-    struct stmt *q = store_sql(s, "INSERT INTO page(at, severity, text) VALUES(?, 'info', 'The agent works again.')");
+    struct stmt *q = store_sql(
+        s, "INSERT INTO page(at, severity, text) VALUES(?, 'info', 'The agent works again.')");
     bind_int(q, 1, wall);
     return stmt_run(q);
 }

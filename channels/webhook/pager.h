@@ -1,21 +1,24 @@
 #pragma once
 
-// Pages the owner for what the agent leaves unattended (design.md, 2 SRE_UNATTENDED_SECONDS, and 4): an incident that fires, untaken, for
-// so long; one that was taken and not decided for twice as long. Once an incident and question; many at once are one page.
+// Pages the owner for what the agent leaves unattended (design.md, 2 SRE_UNATTENDED_SECONDS, and
+// 4): an incident that fires, untaken, for so long; one that was taken and not decided for twice as
+// long. Once an incident and question; many at once are one page.
 
 #include "common/config.h"
 #include "common/store.h"
 
-// Puts a page into the store, for the Slack channel to send, if something is unattended now. wall and boot: ms; boot time decides where
-// the wall clock was set back. Returns how many incidents it names or counts, or a store error. Opens its own transaction.
+// Puts a page into the store, for the Slack channel to send, if something is unattended now. wall
+// and boot: ms; boot time decides where the wall clock was set back. Returns how many incidents it
+// names or counts, or a store error. Opens its own transaction.
 int pager_run(struct store *s, const struct config *c, int64_t wall, int64_t boot) MUST_CHECK;
 
-// Tells the owner that the agent is back, if incidents that he was paged for are now handed over to it: those that the digest at hand marked with
-// due_at < 0. In the caller's transaction.
+// Tells the owner that the agent is back, if incidents that he was paged for are now handed over to
+// it: those that the digest at hand marked with due_at < 0. In the caller's transaction.
 int pager_agent_back(struct store *s, int64_t wall) MUST_CHECK;
 
-// The session cannot work (a StopFailure hook said so): until the agent's next verdict the owner is paged at once for whatever waits. The owner
-// hears it once a failure, however often the hook fires. Opens its own transaction.
+// The session cannot work (a StopFailure hook said so): until the agent's next verdict the owner is
+// paged at once for whatever waits. The owner hears it once a failure, however often the hook
+// fires. Opens its own transaction.
 int pager_agent_failed(struct store *s, const char *reason, int64_t wall) MUST_CHECK;
 
 // The agent gave a verdict: back to the ordinary times. In the caller's transaction.

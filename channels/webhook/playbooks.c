@@ -118,7 +118,8 @@ static int add_book(struct playbooks *p, int dir, const char *file)
         if (book->name)
             p->n++;
     } else if (strcmp(file, "README.md") != 0) {
-        log_warn("playbook left out", "file", file, "why", r == -EINVAL ? "no front matter" : strerror(-r));
+        log_warn("playbook left out", "file", file, "why",
+                 r == -EINVAL ? "no front matter" : strerror(-r));
     }
     buf_done(&head);
     buf_done(&name);
@@ -162,7 +163,8 @@ size_t playbooks_count(const struct playbooks *p)
     return p ? p->n : 0;
 }
 
-// How well a pattern fits: literal characters + 1, more than any glob for the exact name, 0 for not at all.
+// How well a pattern fits: literal characters + 1, more than any glob for the exact name, 0 for not
+// at all.
 static size_t fit(struct str pattern, const char *alertname)
 {
     size_t literal = 1;

@@ -23,14 +23,17 @@ static int64_t since_of(const struct recall_query *q)
 
 // ---- which problems ----
 
-// One statement for each way in, so that each has its index. ?1 alertname, ?2 service, ?3 cluster, ?4 namespace.
-#define OTHERS                                                                                                           \
-    " AND (?1 IS NULL OR alertname = ?1) AND (?2 IS NULL OR service = ?2) AND (?3 IS NULL OR cluster = ?3)"              \
+// One statement for each way in, so that each has its index. ?1 alertname, ?2 service, ?3 cluster,
+// ?4 namespace.
+#define OTHERS                                                                                     \
+    " AND (?1 IS NULL OR alertname = ?1) AND (?2 IS NULL OR service = ?2) AND (?3 IS NULL OR "     \
+    "cluster = ?3)"                                                                                \
     " AND (?4 IS NULL OR namespace = ?4) LIMIT ?5"
 
 static const char *problems_sql(const struct recall_query *q)
 {
-    bool service = is_given(q->service), rule = is_given(q->alertname), cluster = is_given(q->cluster);
+    bool service = is_given(q->service), rule = is_given(q->alertname),
+         cluster = is_given(q->cluster);
     if (service && rule)
         return "SELECT id FROM problem WHERE service = ?2 AND alertname = ?1" OTHERS;
     if (service)
@@ -94,12 +97,14 @@ static void keep(struct latest *l, int64_t id, int64_t at)
     l->ids[i] = id;
 }
 
-static int latest_of_problem(struct store *s, int64_t problem_id, int64_t but_id, int64_t since, struct latest *l)
+static int latest_of_problem(struct store *s, int64_t problem_id, int64_t but_id, int64_t since,
+                             struct latest *l)
 {
     int r;
     if (l->n == l->limit && l->at[l->n - 1] >= since)
         since = l->at[l->n - 1] + 1; // older ones would not be kept
-    struct stmt *q = store_sql(s, "SELECT id, opened_at FROM incident WHERE problem_id = ? AND opened_at >= ? AND kind <> 1 AND id <> ?"
+    struct stmt *q = store_sql(s, "SELECT id, opened_at FROM incident WHERE problem_id = ? AND "
+                                  "opened_at >= ? AND kind <> 1 AND id <> ?"
                                   " ORDER BY opened_at DESC, id DESC LIMIT ?");
     bind_int(q, 1, problem_id);
     bind_int(q, 2, since);
@@ -114,11 +119,15 @@ static int latest_of_problem(struct store *s, int64_t problem_id, int64_t but_id
 static int latest_of_all(struct store *s, const struct recall_query *a, struct latest *l)
 {
     int r;
-    bool any = !is_given(a->alertname) && !is_given(a->service) && !is_given(a->cluster) && !is_given(a->namespace);
+    bool any = !is_given(a->alertname) && !is_given(a->service) && !is_given(a->cluster) &&
+               !is_given(a->namespace);
     struct stmt *q =
-        any ? store_sql(s, "SELECT id, opened_at FROM incident WHERE opened_at >= ?6 AND kind <> 1 ORDER BY opened_at DESC, id DESC LIMIT ?5")
-            : store_sql(s, "SELECT i.id, i.opened_at FROM (SELECT id, opened_at, problem_id FROM incident WHERE opened_at >= ?6 AND kind <> 1"
-                           "  ORDER BY opened_at DESC, id DESC LIMIT 5000) i CROSS JOIN problem p ON p.id = i.problem_id WHERE 1" OTHERS);
+        any ? store_sql(s, "SELECT id, opened_at FROM incident WHERE opened_at >= ?6 AND kind <> 1 "
+                           "ORDER BY opened_at DESC, id DESC LIMIT ?5")
+            : store_sql(s, "SELECT i.id, i.opened_at FROM (SELECT id, opened_at, problem_id FROM "
+                           "incident WHERE opened_at >= ?6 AND kind <> 1"
+                           "  ORDER BY opened_at DESC, id DESC LIMIT 5000) i CROSS JOIN problem p "
+                           "ON p.id = i.problem_id WHERE 1" OTHERS);
     bind_names(q, a);
     bind_int(q, 5, l->limit);
     bind_int(q, 6, since_of(a));
@@ -138,12 +147,15 @@ static int read_one(struct store *s, int64_t problem_id, struct recall *r)
     if (e == 0)
         e = latest_of_problem(s, problem_id, r->asked.incident_id, since, &l);
     r->n = l.n;
-    return e < 0 ? e : history_similar(s, problem_id, since, RECALL_SIMILAR_MAX, r->similar, &r->n_similar);
+    return e < 0 ? e
+                 : history_similar(s, problem_id, since, RECALL_SIMILAR_MAX, r->similar,
+                                   &r->n_similar);
 }
 
 static int read_incident(struct store *s, struct recall *r)
 {
-    struct stmt *q = store_sql(s, "SELECT problem_id, verdict, flaps, opened_at >= ?2 AND kind <> 1 FROM incident WHERE id = ?1");
+    struct stmt *q = store_sql(s, "SELECT problem_id, verdict, flaps, opened_at >= ?2 AND kind <> "
+                                  "1 FROM incident WHERE id = ?1");
     bind_int(q, 1, r->asked.incident_id);
     bind_int(q, 2, since_of(&r->asked));
     int e = stmt_step(q);
@@ -164,7 +176,8 @@ static int read_problems(struct store *s, const struct problems *p, struct recal
     struct latest l = {.ids = r->ids, .limit = r->asked.limit};
     int e = 0;
     // A rule has a count of its own.
-    bool rule = is_given(r->asked.alertname) && !is_given(r->asked.service) && !is_given(r->asked.cluster) && !is_given(r->asked.namespace);
+    bool rule = is_given(r->asked.alertname) && !is_given(r->asked.service) &&
+                !is_given(r->asked.cluster) && !is_given(r->asked.namespace);
     if (rule)
         e = tally_rule(s, r->asked.alertname, since_of(&r->asked), &r->counts);
     for (int i = 0; !rule && e == 0 && i < p->n; i++)
@@ -182,7 +195,8 @@ static int read_named(struct store *s, struct recall *r)
 {
     struct problems p;
     const struct recall_query *a = &r->asked;
-    if (!is_given(a->alertname) && !is_given(a->service) && !is_given(a->cluster) && !is_given(a->namespace)) {
+    if (!is_given(a->alertname) && !is_given(a->service) && !is_given(a->cluster) &&
+        !is_given(a->namespace)) {
         struct latest l = {.ids = r->ids, .limit = a->limit};
         int e = tally_all(s, since_of(a), &r->counts);
         if (e == 0)
@@ -216,15 +230,18 @@ static void counts_line(const struct recall *r, struct buf *out)
     const struct {
         const char *name;
         int64_t n;
-    } parts[] = {{"noise", t->noise}, {"auto_fixed", t->auto_fixed}, {"escalated", t->escalated},
-                 {"real", t->real},   {"unsure", t->unsure},         {"without a verdict", t->none}};
+    } parts[] = {{"noise", t->noise},         {"auto_fixed", t->auto_fixed},
+                 {"escalated", t->escalated}, {"real", t->real},
+                 {"unsure", t->unsure},       {"without a verdict", t->none}};
     int64_t total = tally_total(t);
     int shown = 0;
     if (!total) {
-        buf_addf(out, "%s in the last %lld days\n", r->asked.incident_id ? "not seen before" : "not seen", (long long)r->asked.days);
+        buf_addf(out, "%s in the last %lld days\n",
+                 r->asked.incident_id ? "not seen before" : "not seen", (long long)r->asked.days);
         return;
     }
-    buf_addf(out, "%lldx%s in the last %lld days:", (long long)total, r->asked.incident_id ? " before" : "", (long long)r->asked.days);
+    buf_addf(out, "%lldx%s in the last %lld days:", (long long)total,
+             r->asked.incident_id ? " before" : "", (long long)r->asked.days);
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (parts[i].n)
             buf_addf(out, "%s %lld %s", shown++ ? "," : "", (long long)parts[i].n, parts[i].name);
@@ -241,7 +258,8 @@ static int last_words(struct store *s, int64_t incident_id, struct buf *out)
 {
     static const char *const before[] = {": ", "; cause: ", "; done: "};
     char by[64], text[240];
-    struct stmt *q = store_sql(s, "SELECT summary, root_cause, action, by FROM verdict WHERE incident_id = ? ORDER BY id DESC LIMIT 1");
+    struct stmt *q = store_sql(s, "SELECT summary, root_cause, action, by FROM verdict WHERE "
+                                  "incident_id = ? ORDER BY id DESC LIMIT 1");
     bind_int(q, 1, incident_id);
     int r = stmt_step(q);
     for (int i = 0; r > 0 && i < (int)ARRAY_LEN(before); i++) {
@@ -269,7 +287,8 @@ static int incident_line(struct store *s, const struct recall *r, int64_t id, st
         incident_view_title(&v, out);
         buf_adds(out, ", ");
     }
-    buf_addf(out, "%s %s, ", v.closed_at ? "lasted" : "firing for", duration_format((v.closed_at ? v.closed_at : r->asked.now) - v.opened_at, lasted));
+    buf_addf(out, "%s %s, ", v.closed_at ? "lasted" : "firing for",
+             duration_format((v.closed_at ? v.closed_at : r->asked.now) - v.opened_at, lasted));
     buf_adds(out, v.verdict ? verdict_name(v.verdict) : "no verdict");
     e = v.verdict ? last_words(s, id, out) : 0;
     buf_addc(out, '\n');
@@ -279,8 +298,10 @@ static int incident_line(struct store *s, const struct recall *r, int64_t id, st
 
 static int names_of(struct store *s, int64_t problem_id, struct incident_view *v)
 {
-    // The title of an incident needs only the names; the caller ends it with stmt_reset, through the next use of the statement.
-    struct stmt *q = store_sql(s, "SELECT alertname, service, cluster, namespace FROM problem WHERE id = ?");
+    // The title of an incident needs only the names; the caller ends it with stmt_reset, through
+    // the next use of the statement.
+    struct stmt *q =
+        store_sql(s, "SELECT alertname, service, cluster, namespace FROM problem WHERE id = ?");
     bind_int(q, 1, problem_id);
     int r = stmt_step(q);
     *v = (struct incident_view){.alertname = r > 0 ? col_text(q, 0) : "",
@@ -297,9 +318,11 @@ static int similar_line(struct store *s, const struct similar *o, struct buf *ou
     int r = names_of(s, o->problem_id, &v);
     buf_adds(out, "also ");
     incident_view_title(&v, out);
-    buf_addf(out, ": %lldx, %lld noise, latest %s", (long long)o->seen, (long long)o->noise, rfc3339_format(o->last_at / 1000 * 1000, at));
+    buf_addf(out, ": %lldx, %lld noise, latest %s", (long long)o->seen, (long long)o->noise,
+             rfc3339_format(o->last_at / 1000 * 1000, at));
     if (r == 0 && o->last_verdict) {
-        buf_addf(out, "; last verdict #%lld %s", (long long)o->last_id, verdict_name(o->last_verdict));
+        buf_addf(out, "; last verdict #%lld %s", (long long)o->last_id,
+                 verdict_name(o->last_verdict));
         r = last_words(s, o->last_id, out);
     }
     buf_addc(out, '\n');
@@ -350,7 +373,8 @@ static int incidents_json(struct store *s, const struct recall *r, size_t max_by
         incident_view_done(&v);
     }
     jw_array_end(w);
-    jw_kint(w, "incidents_left_out", tally_total(&r->counts) > shown ? tally_total(&r->counts) - shown : 0);
+    jw_kint(w, "incidents_left_out",
+            tally_total(&r->counts) > shown ? tally_total(&r->counts) - shown : 0);
     return e == -ENOENT ? 0 : e;
 }
 
@@ -369,7 +393,8 @@ static int similar_json(struct store *s, const struct similar *o, struct jw *w)
     jw_kint(w, "noise", o->noise);
     jw_ktime(w, "last_opened_at", o->last_at);
     jw_kstr(w, "last_verdict", verdict_name(o->last_verdict));
-    struct stmt *q = store_sql(s, "SELECT summary, root_cause, action FROM verdict WHERE incident_id = ? ORDER BY id DESC LIMIT 1");
+    struct stmt *q = store_sql(s, "SELECT summary, root_cause, action FROM verdict WHERE "
+                                  "incident_id = ? ORDER BY id DESC LIMIT 1");
     bind_int(q, 1, o->last_id);
     r = stmt_step(q);
     jw_key(w, "last_incident_id");

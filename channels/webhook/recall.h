@@ -1,7 +1,7 @@
 #pragma once
 
-// check_history: what the memory knows of a problem or of everything that fits some names - has it fired before, how often, which
-// verdicts, what was done, and where else.
+// check_history: what the memory knows of a problem or of everything that fits some names - has it
+// fired before, how often, which verdicts, what was done, and where else.
 
 #include "channels/webhook/history.h"
 #include "channels/webhook/tally.h"
@@ -29,9 +29,12 @@ struct recall {
 };
 
 // 0, -ENOENT when there is no incident incident_id, or a store error.
-int recall_read(struct store *s, const struct recall_query *query, struct recall *ret_recall) MUST_CHECK;
+int recall_read(struct store *s, const struct recall_query *query,
+                struct recall *ret_recall) MUST_CHECK;
 
-// For people: counts, then a line an incident, then the similar ones. The buffer's cap cuts. 0, or a store error.
+// For people: counts, then a line an incident, then the similar ones. The buffer's cap cuts. 0, or
+// a store error.
 int recall_text(struct store *s, const struct recall *r, struct buf *out) MUST_CHECK;
-// The members of one JSON object, without braces. Incidents stop once the buffer holds max_bytes; "incidents_left_out" counts the rest.
+// The members of one JSON object, without braces. Incidents stop once the buffer holds max_bytes;
+// "incidents_left_out" counts the rest.
 int recall_json(struct store *s, const struct recall *r, size_t max_bytes, struct jw *w) MUST_CHECK;

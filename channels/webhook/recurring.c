@@ -33,7 +33,8 @@ static bool has_two_words(const char *family)
     return family[first] && family[first + 1];
 }
 
-// What all names begin with, as long as only digits follow in each; 0 if it is no more than the family.
+// What all names begin with, as long as only digits follow in each; 0 if it is no more than the
+// family.
 static size_t numbered_stem(const struct recurring_services *s)
 {
     size_t n = strlen(s->names[0]);
@@ -81,15 +82,17 @@ struct family {
     int64_t count;
 };
 
-static int read_families(struct store *s, const struct tally_window *w, struct family families[FAMILIES_MAX], int *ret_n)
+static int read_families(struct store *s, const struct tally_window *w,
+                         struct family families[FAMILIES_MAX], int *ret_n)
 {
     int r, n = 0;
-    struct stmt *q = store_sql(
-        s, "SELECT key, sum(n) FROM (SELECT key, noise AS n FROM tally WHERE kind = 1 AND noise > 0 AND day >= ?1"
-           " UNION ALL SELECT p.alertname || char(31) || p.family, e.n FROM"
-           "  (SELECT problem_id, count(*) AS n FROM incident WHERE opened_at >= ?2 AND opened_at < ?3 AND kind <> 1 AND verdict = 1"
-           "   GROUP BY problem_id) e JOIN problem p ON p.id = e.problem_id)"
-           " GROUP BY key HAVING sum(n) > 1 ORDER BY 2 DESC, key LIMIT 16");
+    struct stmt *q = store_sql(s, "SELECT key, sum(n) FROM (SELECT key, noise AS n FROM tally "
+                                  "WHERE kind = 1 AND noise > 0 AND day >= ?1"
+                                  " UNION ALL SELECT p.alertname || char(31) || p.family, e.n FROM"
+                                  "  (SELECT problem_id, count(*) AS n FROM incident WHERE "
+                                  "opened_at >= ?2 AND opened_at < ?3 AND kind <> 1 AND verdict = 1"
+                                  "   GROUP BY problem_id) e JOIN problem p ON p.id = e.problem_id)"
+                                  " GROUP BY key HAVING sum(n) > 1 ORDER BY 2 DESC, key LIMIT 16");
     bind_int(q, 1, w->first_day);
     bind_int(q, 2, w->since);
     bind_int(q, 3, w->edge_end);
@@ -122,19 +125,22 @@ static void members_free(struct member *m, int n)
 }
 
 // The services of a family that were noise in the window. *ret_all: they make up all of it.
-static int read_members(struct store *s, const struct tally_window *w, const struct family *f, struct member members[SERVICES_MAX], int *ret_n,
-                        bool *ret_all)
+static int read_members(struct store *s, const struct tally_window *w, const struct family *f,
+                        struct member members[SERVICES_MAX], int *ret_n, bool *ret_all)
 {
     int r, n = 0;
     int64_t count = 0;
-    struct stmt *q = store_sql(
-        s, "SELECT service, max(CASE WHEN namespace <> '' THEN namespace ELSE cluster END), sum(n) FROM ("
-           " SELECT service, namespace, cluster,"
-           "  (SELECT coalesce(sum(noise), 0) FROM tally t WHERE t.kind = 2 AND t.key = p.id AND t.day >= ?3)"
-           "  + (SELECT count(*) FROM incident i WHERE i.problem_id = p.id AND i.opened_at >= ?4 AND i.opened_at < ?5 AND i.kind <> 1"
-           "     AND i.verdict = 1) AS n"
-           "  FROM (SELECT id, service, namespace, cluster FROM problem WHERE alertname = ?1 AND family = ?2 LIMIT 200) p)"
-           " WHERE n > 0 GROUP BY service ORDER BY 3 DESC LIMIT 32");
+    struct stmt *q = store_sql(s, "SELECT service, max(CASE WHEN namespace <> '' THEN namespace "
+                                  "ELSE cluster END), sum(n) FROM ("
+                                  " SELECT service, namespace, cluster,"
+                                  "  (SELECT coalesce(sum(noise), 0) FROM tally t WHERE t.kind = 2 "
+                                  "AND t.key = p.id AND t.day >= ?3)"
+                                  "  + (SELECT count(*) FROM incident i WHERE i.problem_id = p.id "
+                                  "AND i.opened_at >= ?4 AND i.opened_at < ?5 AND i.kind <> 1"
+                                  "     AND i.verdict = 1) AS n"
+                                  "  FROM (SELECT id, service, namespace, cluster FROM problem "
+                                  "WHERE alertname = ?1 AND family = ?2 LIMIT 200) p)"
+                                  " WHERE n > 0 GROUP BY service ORDER BY 3 DESC LIMIT 32");
     bind_text(q, 1, f->alertname);
     bind_text(q, 2, f->name);
     bind_int(q, 3, w->first_day);
@@ -142,7 +148,9 @@ static int read_members(struct store *s, const struct tally_window *w, const str
     bind_int(q, 5, w->edge_end);
     while ((r = stmt_step(q)) > 0 && n < SERVICES_MAX) {
         struct member *m = &members[n++];
-        *m = (struct member){.service = strdup(col_text(q, 0)), .place = strdup(col_text(q, 1)), .count = col_int(q, 2)};
+        *m = (struct member){.service = strdup(col_text(q, 0)),
+                             .place = strdup(col_text(q, 1)),
+                             .count = col_int(q, 2)};
         count += m->count;
         if (!m->service || !m->place) {
             r = -ENOMEM;
@@ -155,7 +163,8 @@ static int read_members(struct store *s, const struct tally_window *w, const str
     return r < 0 ? r : 0;
 }
 
-static void add_line(struct recurring_line *lines, int *n, const char *alertname, const char *where, int64_t count, int64_t services)
+static void add_line(struct recurring_line *lines, int *n, const char *alertname, const char *where,
+                     int64_t count, int64_t services)
 {
     if (count < 2 || *n == RECURRING_MAX)
         return;
@@ -165,7 +174,8 @@ static void add_line(struct recurring_line *lines, int *n, const char *alertname
     text_fit(where, sizeof l->where, l->where);
 }
 
-static void lines_of(const struct family *f, const struct member *members, int n, bool all, struct recurring_line *lines, int *n_lines)
+static void lines_of(const struct family *f, const struct member *members, int n, bool all,
+                     struct recurring_line *lines, int *n_lines)
 {
     const char *names[SERVICES_MAX];
     char where[64];
@@ -180,16 +190,19 @@ static void lines_of(const struct family *f, const struct member *members, int n
         return;
     }
     for (int i = 0; i < n; i++)
-        add_line(lines, n_lines, f->alertname, names[i][0] ? names[i] : members[i].place, members[i].count, 1);
+        add_line(lines, n_lines, f->alertname, names[i][0] ? names[i] : members[i].place,
+                 members[i].count, 1);
 }
 
 static int by_count(const void *a, const void *b)
 {
-    int64_t x = ((const struct recurring_line *)a)->count, y = ((const struct recurring_line *)b)->count;
+    int64_t x = ((const struct recurring_line *)a)->count,
+            y = ((const struct recurring_line *)b)->count;
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-int recurring_read(struct store *s, int64_t since, struct recurring_line lines[RECURRING_MAX], int *ret_n)
+int recurring_read(struct store *s, int64_t since, struct recurring_line lines[RECURRING_MAX],
+                   int *ret_n)
 {
     struct tally_window w = tally_window(since);
     struct family families[FAMILIES_MAX];

@@ -5,7 +5,12 @@
 
 #define HOUR_MS (3600ll * 1000)
 
-enum pace_kind { PACE_TAKEN, PACE_VERDICT, PACE_MENDED, PACE_REVERSED }; // stored: see common/schema.c
+enum pace_kind {
+    PACE_TAKEN,
+    PACE_VERDICT,
+    PACE_MENDED,
+    PACE_REVERSED
+}; // stored: see common/schema.c
 
 void text_fit(const char *text, size_t size, char *out)
 {
@@ -54,22 +59,25 @@ int stats_rules(struct store *s, int64_t since, struct rule_stats rules[RULE_STA
 {
     struct tally_window w = tally_window(since);
     int r, n = 0;
-    struct stmt *q = store_sql(
-        s, "SELECT key, sum(n), sum(noise), sum(bad) FROM ("
-           " SELECT key, none + noise + auto_fixed + escalated + real + unsure AS n, noise, auto_fixed + escalated + real AS bad"
-           "  FROM tally WHERE kind = 3 AND day >= ?1"
-           " UNION ALL SELECT p.alertname, e.n, e.noise, e.bad FROM"
-           "  (SELECT problem_id, count(*) AS n, sum(verdict IS 1) AS noise, sum(coalesce(verdict, 0) BETWEEN 2 AND 4) AS bad"
-           "   FROM incident WHERE opened_at >= ?2 AND opened_at < ?3 AND kind <> 1 GROUP BY problem_id) e"
-           "  JOIN problem p ON p.id = e.problem_id)"
-           " GROUP BY key ORDER BY 2 DESC, key LIMIT 20");
+    struct stmt *q = store_sql(s, "SELECT key, sum(n), sum(noise), sum(bad) FROM ("
+                                  " SELECT key, none + noise + auto_fixed + escalated + real + "
+                                  "unsure AS n, noise, auto_fixed + escalated + real AS bad"
+                                  "  FROM tally WHERE kind = 3 AND day >= ?1"
+                                  " UNION ALL SELECT p.alertname, e.n, e.noise, e.bad FROM"
+                                  "  (SELECT problem_id, count(*) AS n, sum(verdict IS 1) AS "
+                                  "noise, sum(coalesce(verdict, 0) BETWEEN 2 AND 4) AS bad"
+                                  "   FROM incident WHERE opened_at >= ?2 AND opened_at < ?3 AND "
+                                  "kind <> 1 GROUP BY problem_id) e"
+                                  "  JOIN problem p ON p.id = e.problem_id)"
+                                  " GROUP BY key ORDER BY 2 DESC, key LIMIT 20");
     bind_int(q, 1, w.first_day);
     bind_int(q, 2, since);
     bind_int(q, 3, w.edge_end);
     while ((r = stmt_step(q)) > 0) {
         if (n == RULE_STATS_MAX)
             continue;
-        rules[n] = (struct rule_stats){.incidents = col_int(q, 1), .noise = col_int(q, 2), .real = col_int(q, 3)};
+        rules[n] = (struct rule_stats){
+            .incidents = col_int(q, 1), .noise = col_int(q, 2), .real = col_int(q, 3)};
         text_fit(col_text(q, 0), sizeof rules[n].alertname, rules[n].alertname);
         n++;
     }

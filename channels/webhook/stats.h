@@ -1,7 +1,8 @@
 #pragma once
 
-// How well the team and the agent do: how fast, how much noise, how often a verdict had to be taken back. Means over the incidents that
-// opened in the window (to the hour), tests left out; what the memory decided by itself has no pace.
+// How well the team and the agent do: how fast, how much noise, how often a verdict had to be taken
+// back. Means over the incidents that opened in the window (to the hour), tests left out; what the
+// memory decided by itself has no pace.
 
 #include "common/json.h"
 #include "common/store.h"
@@ -10,10 +11,11 @@ struct stats {
     // n = of how many incidents, ms = the mean; n 0 = not known
     struct pace {
         int64_t n, ms;
-    } taken,        // MTTA: opened -> named by a tool call
-        verdict,    // time to the first verdict
-        mended;     // MTTR: opened -> resolved, of those whose verdict is real, auto_fixed or escalated
-    int64_t reversed; // verdicts that a later one contradicted: noise that was none, or the other way
+    } taken,     // MTTA: opened -> named by a tool call
+        verdict, // time to the first verdict
+        mended; // MTTR: opened -> resolved, of those whose verdict is real, auto_fixed or escalated
+    int64_t
+        reversed; // verdicts that a later one contradicted: noise that was none, or the other way
 };
 
 int stats_read(struct store *s, int64_t since, struct stats *ret_stats) MUST_CHECK;
@@ -25,7 +27,9 @@ struct rule_stats {
 };
 #define RULE_STATS_MAX 20
 // The busiest rules; *ret_n of them. 0, or a store error.
-int stats_rules(struct store *s, int64_t since, struct rule_stats rules[RULE_STATS_MAX], int *ret_n) MUST_CHECK;
+int stats_rules(struct store *s, int64_t since, struct rule_stats rules[RULE_STATS_MAX],
+                int *ret_n) MUST_CHECK;
 
-// Cleans text for one line of people and models and cuts it to the size of `out`, on a character boundary, with "..." where it was cut.
+// Cleans text for one line of people and models and cuts it to the size of `out`, on a character
+// boundary, with "..." where it was cut.
 void text_fit(const char *text, size_t size, char *out);

@@ -4,11 +4,13 @@
 
 #define DAY_MS (24ll * 3600 * 1000)
 
-#define DAYS                                                                                                             \
-    "SELECT sum(none), sum(noise), sum(auto_fixed), sum(escalated), sum(real), sum(unsure), sum(flaps) FROM tally"       \
+#define DAYS                                                                                       \
+    "SELECT sum(none), sum(noise), sum(auto_fixed), sum(escalated), sum(real), sum(unsure), "      \
+    "sum(flaps) FROM tally"                                                                        \
     " WHERE kind = ?1 AND key = ?2 AND day >= ?3"
-#define VERDICTS                                                                                                         \
-    "SELECT sum(i.verdict IS NULL), sum(i.verdict IS 1), sum(i.verdict IS 2), sum(i.verdict IS 3), sum(i.verdict IS 4)," \
+#define VERDICTS                                                                                   \
+    "SELECT sum(i.verdict IS NULL), sum(i.verdict IS 1), sum(i.verdict IS 2), sum(i.verdict IS "   \
+    "3), sum(i.verdict IS 4),"                                                                     \
     " sum(i.verdict IS 5)"
 #define EDGE " i.opened_at >= ?1 AND i.opened_at < ?2 AND i.kind <> 1"
 
@@ -72,8 +74,9 @@ int tally_rule(struct store *s, const char *alertname, int64_t since, struct tal
     bind_int(q, 3, w.first_day);
     int r = add(q, 7, t);
     // By time first: a rule may have any number of problems, a day has few incidents.
-    q = store_sql(s, VERDICTS ", sum(i.flaps) FROM incident i CROSS JOIN problem p ON p.id = i.problem_id"
-                              " WHERE p.alertname = ?3 AND" EDGE);
+    q = store_sql(s, VERDICTS
+                  ", sum(i.flaps) FROM incident i CROSS JOIN problem p ON p.id = i.problem_id"
+                  " WHERE p.alertname = ?3 AND" EDGE);
     bind_int(q, 1, since);
     bind_int(q, 2, w.edge_end);
     bind_text(q, 3, alertname);
@@ -97,7 +100,8 @@ int64_t tally_total(const struct tally *t)
 
 void tally_but(struct tally *t, int64_t verdict, int64_t flaps)
 {
-    int64_t *const counts[] = {&t->none, &t->noise, &t->auto_fixed, &t->escalated, &t->real, &t->unsure};
+    int64_t *const counts[] = {&t->none,      &t->noise, &t->auto_fixed,
+                               &t->escalated, &t->real,  &t->unsure};
     if (verdict >= VERDICT_NONE && verdict <= VERDICT_UNSURE)
         *counts[verdict] -= 1;
     t->flaps -= flaps;

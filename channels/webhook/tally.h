@@ -1,8 +1,8 @@
 #pragma once
 
-// How many incidents opened since a moment, by verdict; tests never count. Whole UTC days come from the counts that the schema's
-// triggers keep (common/schema.c), what the window cuts off its first day from the incidents themselves: exact, and the same work
-// however many there are.
+// How many incidents opened since a moment, by verdict; tests never count. Whole UTC days come from
+// the counts that the schema's triggers keep (common/schema.c), what the window cuts off its first
+// day from the incidents themselves: exact, and the same work however many there are.
 
 #include "common/store.h"
 
@@ -15,8 +15,10 @@ struct tally {
 
 // since: wall ms. They add to *tally. 0, or a store error.
 int tally_all(struct store *s, int64_t since, struct tally *tally) MUST_CHECK;
-int tally_problem(struct store *s, int64_t problem_id, int64_t since, struct tally *tally) MUST_CHECK;
-int tally_rule(struct store *s, const char *alertname, int64_t since, struct tally *tally) MUST_CHECK;
+int tally_problem(struct store *s, int64_t problem_id, int64_t since,
+                  struct tally *tally) MUST_CHECK;
+int tally_rule(struct store *s, const char *alertname, int64_t since,
+               struct tally *tally) MUST_CHECK;
 
 int64_t tally_total(const struct tally *t);
 int64_t tally_true(const struct tally *t);      // real, auto_fixed or escalated

@@ -18,7 +18,8 @@ const char *state_name(int64_t state)
 
 const char *verdict_name(int64_t verdict)
 {
-    return verdict >= VERDICT_NOISE && verdict <= VERDICT_UNSURE ? verdict_names[verdict - 1] : NULL;
+    return verdict >= VERDICT_NOISE && verdict <= VERDICT_UNSURE ? verdict_names[verdict - 1]
+                                                                 : NULL;
 }
 
 enum verdict verdict_named(const char *name)

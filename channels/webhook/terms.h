@@ -1,7 +1,7 @@
 #pragma once
 
-// The words of the incident memory, as the tools, the export and the store's columns have them (design.md, 2). Numbers
-// are stored: never change one.
+// The words of the incident memory, as the tools, the export and the store's columns have them
+// (design.md, 2). Numbers are stored: never change one.
 
 #include "common/base.h"
 
@@ -19,7 +19,7 @@ enum verdict {
 
 const char *status_name(int64_t status);
 const char *state_name(int64_t state);
-const char *verdict_name(int64_t verdict); // NULL for VERDICT_NONE
+const char *verdict_name(int64_t verdict);    // NULL for VERDICT_NONE
 enum verdict verdict_named(const char *name); // VERDICT_NONE if it is no verdict
 extern const char *const verdict_names[];     // without "none", NULL-terminated
-extern const char *const severity_words[];      // worst first, NULL-terminated
+extern const char *const severity_words[];    // worst first, NULL-terminated

@@ -8,8 +8,8 @@
 #include "channels/webhook/incident_json.h"
 #include "channels/webhook/listing.h"
 #include "channels/webhook/pager.h"
-#include "channels/webhook/tools_tuning.h"
 #include "channels/webhook/tools_memory.h"
+#include "channels/webhook/tools_tuning.h"
 #include "channels/webhook/trail.h"
 #include "common/clock.h"
 #include "common/counters.h"
@@ -31,8 +31,8 @@ struct take_job {
     struct commit_job job;
     const struct config *config;
     int64_t id;
-    const char *tool;  // of the tool table
-    int64_t after_ms;  // from the push; -1 = it was taken before
+    const char *tool; // of the tool table
+    int64_t after_ms; // from the push; -1 = it was taken before
 };
 
 static int take_apply(struct commit_job *job, struct store *s)
@@ -63,7 +63,10 @@ void tools_take(struct webhook_tools *t, int64_t id, const char *tool)
     struct take_job *job = calloc(1, sizeof *job);
     if (!job)
         return;
-    *job = (struct take_job){.job = {.apply = take_apply, .done = take_done}, .config = t->config, .id = id, .tool = tool};
+    *job = (struct take_job){.job = {.apply = take_apply, .done = take_done},
+                             .config = t->config,
+                             .id = id,
+                             .tool = tool};
     group_commit_submit(t->commit, &job->job, TOOL_PATIENCE_MS);
 }
 
@@ -76,7 +79,8 @@ struct called_job {
 
 static int called_apply(struct commit_job *job, struct store *s)
 {
-    return trail_add(s, 0, "agent", "called", buf_cstr(&CONTAINER_OF(job, struct called_job, job)->detail), clock_wall_ms());
+    return trail_add(s, 0, "agent", "called",
+                     buf_cstr(&CONTAINER_OF(job, struct called_job, job)->detail), clock_wall_ms());
 }
 
 static void called_done(struct commit_job *job, int error)
@@ -97,7 +101,8 @@ void webhook_tool_called(const char *tool, const cJSON *args, void *data)
     struct buf json = BUF_INIT(MAX_JSON), masked = BUF_INIT(2 * MAX_JSON);
     struct jw w = JW(&json);
     jw_cjson(&w, args);
-    *c = (struct called_job){.job = {.apply = called_apply, .done = called_done}, .detail = BUF_INIT(MAX_CALLED + 256)};
+    *c = (struct called_job){.job = {.apply = called_apply, .done = called_done},
+                             .detail = BUF_INIT(MAX_CALLED + 256)};
     buf_addf(&c->detail, "%s ", tool);
     if (!json.error && redact(&masked, buf_str(&json)) >= 0)
         text_clean(&c->detail, buf_str(&masked), MAX_CALLED, TEXT_ONE_LINE);
@@ -108,7 +113,8 @@ void webhook_tool_called(const char *tool, const cJSON *args, void *data)
 
 void tools_fail(struct mcp_call *call, const struct webhook_tools *t, int error)
 {
-    mcp_call_error(call, "the store cannot be read: %s", error == -ENOMEM ? "out of memory" : store_error(t->store));
+    mcp_call_error(call, "the store cannot be read: %s",
+                   error == -ENOMEM ? "out of memory" : store_error(t->store));
 }
 
 // ---- get_incident ----
@@ -155,7 +161,8 @@ static int list_one(const struct webhook_tools *t, int64_t id, struct jw *w, str
     return r;
 }
 
-static int list_all(const struct webhook_tools *t, const struct listing *l, struct buf *json, struct buf *text)
+static int list_all(const struct webhook_tools *t, const struct listing *l, struct buf *json,
+                    struct buf *text)
 {
     int64_t ids[LISTING_MAX], total = 0;
     int n = 0, shown = 0;
@@ -199,8 +206,11 @@ static int parse_cursor(const char *text, int64_t *ret_before)
 static void list_incidents(struct mcp_call *call, const cJSON *args, void *data)
 {
     struct webhook_tools *t = data;
-    struct listing l = {.severity = -1, .cluster = json_str(args, "cluster"), .limit = (int)json_int(args, "limit", 20)};
-    const char *state = json_str(args, "state"), *severity = json_str(args, "severity"), *cursor = json_str(args, "cursor");
+    struct listing l = {.severity = -1,
+                        .cluster = json_str(args, "cluster"),
+                        .limit = (int)json_int(args, "limit", 20)};
+    const char *state = json_str(args, "state"), *severity = json_str(args, "severity"),
+               *cursor = json_str(args, "cursor");
     struct buf json = BUF_INIT(MAX_JSON), text = BUF_INIT(MAX_JSON);
     if (state && listing_state_named(state, &l.state) < 0)
         l.state = LIST_UNDECIDED; // cannot be: the schema has the words
@@ -289,8 +299,10 @@ static void log_answer(struct log_job *l)
 static void count_verdicts(const struct log_job *l)
 {
     static const char *const names[] = {
-        [VERDICT_NOISE] = "sre_verdicts_total{verdict=\"noise\"}",         [VERDICT_AUTO_FIXED] = "sre_verdicts_total{verdict=\"auto_fixed\"}",
-        [VERDICT_ESCALATED] = "sre_verdicts_total{verdict=\"escalated\"}", [VERDICT_REAL] = "sre_verdicts_total{verdict=\"real\"}",
+        [VERDICT_NOISE] = "sre_verdicts_total{verdict=\"noise\"}",
+        [VERDICT_AUTO_FIXED] = "sre_verdicts_total{verdict=\"auto_fixed\"}",
+        [VERDICT_ESCALATED] = "sre_verdicts_total{verdict=\"escalated\"}",
+        [VERDICT_REAL] = "sre_verdicts_total{verdict=\"real\"}",
         [VERDICT_UNSURE] = "sre_verdicts_total{verdict=\"unsure\"}"};
     counter_add(names[l->note.verdict], l->n);
     for (int i = 0; i < l->n; i++)
@@ -304,10 +316,13 @@ static void log_done(struct commit_job *job, int error)
         count_verdicts(l);
         log_answer(l);
     } else if (error == -ENOENT) {
-        mcp_call_error(l->call, "incident_ids: there is no incident %lld; nothing was logged", (long long)l->unknown);
+        mcp_call_error(l->call, "incident_ids: there is no incident %lld; nothing was logged",
+                       (long long)l->unknown);
     } else {
         mcp_call_error(l->call, "nothing was logged, call again: the store could not commit (%s)",
-                       error == -ENOSPC ? "disk full" : error == -EBUSY ? "locked by another process" : "see the log");
+                       error == -ENOSPC  ? "disk full"
+                       : error == -EBUSY ? "locked by another process"
+                                         : "see the log");
     }
     buf_done(&l->strings);
     free(l);
@@ -348,24 +363,62 @@ static void log_incident(struct mcp_call *call, const cJSON *args, void *data)
 // ---- the table ----
 
 static const struct mcp_param log_incident_params[] = {
-    {.name = "incident_ids", .description = "the incidents that this verdict is for", .type = MCP_INTEGERS, .required = true, .min = 1, .max = 9007199254740991.0, .max_items = MAX_IDS},
-    {.name = "verdict", .description = "noise: nothing was wrong; auto_fixed: a safe action mended it; escalated: a person was told; real: a true problem, handled; unsure: cannot tell (escalate)", .type = MCP_STRING, .required = true, .one_of = verdict_names},
-    {.name = "summary", .description = "one sentence: what it was", .type = MCP_STRING, .required = true, .min = 1, .max = MAX_NOTE},
+    {.name = "incident_ids",
+     .description = "the incidents that this verdict is for",
+     .type = MCP_INTEGERS,
+     .required = true,
+     .min = 1,
+     .max = 9007199254740991.0,
+     .max_items = MAX_IDS},
+    {.name = "verdict",
+     .description =
+         "noise: nothing was wrong; auto_fixed: a safe action mended it; escalated: a person was "
+         "told; real: a true problem, handled; unsure: cannot tell (escalate)",
+     .type = MCP_STRING,
+     .required = true,
+     .one_of = verdict_names},
+    {.name = "summary",
+     .description = "one sentence: what it was",
+     .type = MCP_STRING,
+     .required = true,
+     .min = 1,
+     .max = MAX_NOTE},
     {.name = "root_cause", .description = "why it happened", .type = MCP_STRING, .max = MAX_NOTE},
     {.name = "action", .description = "what was done", .type = MCP_STRING, .max = MAX_NOTE},
     {.name = "confidence", .description = "0 to 1", .type = MCP_NUMBER, .min = 0, .max = 1},
 };
 
 static const struct mcp_param get_incident_params[] = {
-    {.name = "incident_id", .description = "its number", .type = MCP_INTEGER, .required = true, .min = 1, .max = 9007199254740991.0},
+    {.name = "incident_id",
+     .description = "its number",
+     .type = MCP_INTEGER,
+     .required = true,
+     .min = 1,
+     .max = 9007199254740991.0},
 };
 
 static const struct mcp_param list_incidents_params[] = {
-    {.name = "state", .description = "undecided (default): waits for a verdict; open: firing now; all", .type = MCP_STRING, .one_of = listing_states},
-    {.name = "severity", .description = "only this one", .type = MCP_STRING, .one_of = severity_words},
-    {.name = "cluster", .description = "only this one, its exact name", .type = MCP_STRING, .max = 512},
-    {.name = "limit", .description = "incidents a page, default 20", .type = MCP_INTEGER, .min = 1, .max = LISTING_MAX},
-    {.name = "cursor", .description = "next_cursor of the page before", .type = MCP_STRING, .max = 64},
+    {.name = "state",
+     .description = "undecided (default): waits for a verdict; open: firing now; all",
+     .type = MCP_STRING,
+     .one_of = listing_states},
+    {.name = "severity",
+     .description = "only this one",
+     .type = MCP_STRING,
+     .one_of = severity_words},
+    {.name = "cluster",
+     .description = "only this one, its exact name",
+     .type = MCP_STRING,
+     .max = 512},
+    {.name = "limit",
+     .description = "incidents a page, default 20",
+     .type = MCP_INTEGER,
+     .min = 1,
+     .max = LISTING_MAX},
+    {.name = "cursor",
+     .description = "next_cursor of the page before",
+     .type = MCP_STRING,
+     .max = 64},
 };
 
 #define PARAMS(p) .params = p, .n_params = ARRAY_LEN(p)
@@ -373,45 +426,53 @@ static const struct mcp_param list_incidents_params[] = {
 const struct mcp_tool webhook_tool_table[] = {
     {.name = "log_incident",
      .title = "Log a verdict",
-     .description = "Record the verdict on one or many incidents. Every incident needs one; until then it comes again. "
+     .description = "Record the verdict on one or many incidents. Every incident needs one; until "
+                    "then it comes again. "
                     "Logging again adds to the trail, the last verdict counts.",
      PARAMS(log_incident_params),
      .flags = MCP_ALWAYS_LOAD,
      .call = log_incident},
     {.name = "get_incident",
      .title = "One incident, whole",
-     .description = "Everything about one incident: its alerts with labels and annotations, verdicts, timeline. Marks it as taken.",
+     .description = "Everything about one incident: its alerts with labels and annotations, "
+                    "verdicts, timeline. Marks it as taken.",
      PARAMS(get_incident_params),
      .flags = MCP_READ_ONLY | MCP_IDEMPOTENT,
      .call = get_incident},
     {.name = "list_incidents",
      .title = "List incidents",
-     .description = "Incidents, newest first, page by page; by default those that wait for a verdict.",
+     .description =
+         "Incidents, newest first, page by page; by default those that wait for a verdict.",
      PARAMS(list_incidents_params),
      .flags = MCP_READ_ONLY | MCP_IDEMPOTENT,
      .call = list_incidents},
     {.name = "tuning_proposals",
      .title = "Better alert rules",
-     .description = "Which alert rules to change so that their noise stays away, computed from the verdicts: evidence, what would have been "
-                    "kept and lost, the change ready to apply. Also those accepted, and whether those applied helped.",
+     .description = "Which alert rules to change so that their noise stays away, computed from the "
+                    "verdicts: evidence, what would have been "
+                    "kept and lost, the change ready to apply. Also those accepted, and whether "
+                    "those applied helped.",
      PARAMS(tuning_proposals_params),
      .call = tool_tuning_proposals},
     {.name = "decide_proposal",
      .title = "Record a decision",
-     .description = "Records what the owner said to a proposal. Never decide for them. A rejected one stays away until its evidence doubles.",
+     .description = "Records what the owner said to a proposal. Never decide for them. A rejected "
+                    "one stays away until its evidence doubles.",
      PARAMS(decide_proposal_params),
      .flags = MCP_IDEMPOTENT,
      .call = tool_decide_proposal},
     {.name = "check_history",
      .title = "What the memory knows",
-     .description = "Has this fired before, how often, with which verdicts, what was done, and where else? By incident_id (marks it as "
+     .description = "Has this fired before, how often, with which verdicts, what was done, and "
+                    "where else? By incident_id (marks it as "
                     "taken) or by names.",
      PARAMS(check_history_params),
      .flags = MCP_READ_ONLY | MCP_IDEMPOTENT | MCP_ALWAYS_LOAD,
      .call = tool_check_history},
     {.name = "briefing",
      .title = "Briefing",
-     .description = "The last days in numbers: noise that comes again, what was real, escalations that nobody acknowledged, what waits "
+     .description = "The last days in numbers: noise that comes again, what was real, escalations "
+                    "that nobody acknowledged, what waits "
                     "for a verdict, how fast it went.",
      PARAMS(briefing_params),
      .flags = MCP_READ_ONLY | MCP_IDEMPOTENT,

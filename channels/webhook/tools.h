@@ -15,7 +15,8 @@ struct webhook_tools { // all borrowed
 extern const struct mcp_tool webhook_tool_table[]; // their data is a struct webhook_tools
 extern const size_t webhook_tool_count;
 
-// For the tools: the call named the incident, so it is taken; `tool` must be a literal. The call fails for a store error.
+// For the tools: the call named the incident, so it is taken; `tool` must be a literal. The call
+// fails for a store error.
 void tools_take(struct webhook_tools *t, int64_t incident_id, const char *tool);
 void tools_fail(struct mcp_call *call, const struct webhook_tools *t, int error);
 

@@ -15,17 +15,36 @@
 #define MAX_DAYS 100000
 
 const struct mcp_param check_history_params[7] = {
-    {.name = "incident_id", .description = "of this incident's problem, without itself; instead of names", .type = MCP_INTEGER, .min = 1, .max = 9007199254740991.0},
-    {.name = "alertname", .description = "its exact name; any of the four names may be left out", .type = MCP_STRING, .max = MAX_NAME},
+    {.name = "incident_id",
+     .description = "of this incident's problem, without itself; instead of names",
+     .type = MCP_INTEGER,
+     .min = 1,
+     .max = 9007199254740991.0},
+    {.name = "alertname",
+     .description = "its exact name; any of the four names may be left out",
+     .type = MCP_STRING,
+     .max = MAX_NAME},
     {.name = "service", .description = "its exact name", .type = MCP_STRING, .max = MAX_NAME},
     {.name = "cluster", .description = "its exact name", .type = MCP_STRING, .max = MAX_NAME},
     {.name = "namespace", .description = "its exact name", .type = MCP_STRING, .max = MAX_NAME},
-    {.name = "days", .description = "how far back, default 30", .type = MCP_INTEGER, .min = 1, .max = MAX_DAYS},
-    {.name = "limit", .description = "incidents shown, default 10", .type = MCP_INTEGER, .min = 1, .max = RECALL_INCIDENTS_MAX},
+    {.name = "days",
+     .description = "how far back, default 30",
+     .type = MCP_INTEGER,
+     .min = 1,
+     .max = MAX_DAYS},
+    {.name = "limit",
+     .description = "incidents shown, default 10",
+     .type = MCP_INTEGER,
+     .min = 1,
+     .max = RECALL_INCIDENTS_MAX},
 };
 
 const struct mcp_param briefing_params[1] = {
-    {.name = "days", .description = "how far back, default 7", .type = MCP_INTEGER, .min = 1, .max = MAX_DAYS},
+    {.name = "days",
+     .description = "how far back, default 7",
+     .type = MCP_INTEGER,
+     .min = 1,
+     .max = MAX_DAYS},
 };
 
 // ---- check_history ----
@@ -69,7 +88,8 @@ void tool_check_history(struct mcp_call *call, const cJSON *args, void *data)
                                  .limit = (int)json_int(args, "limit", 10)};
     const char *both = name_beside_id(args);
     if (both) {
-        mcp_call_error(call, "%s: leave it out beside incident_id, which names the whole problem", both);
+        mcp_call_error(call, "%s: leave it out beside incident_id, which names the whole problem",
+                       both);
         return;
     }
     struct recall *r = malloc(sizeof *r);
@@ -77,7 +97,8 @@ void tool_check_history(struct mcp_call *call, const cJSON *args, void *data)
     if (e == 0)
         e = answer_history(call, t->store, r);
     if (e == -ENOENT)
-        mcp_call_error(call, "incident_id: there is no incident %lld", (long long)query.incident_id);
+        mcp_call_error(call, "incident_id: there is no incident %lld",
+                       (long long)query.incident_id);
     else if (e < 0)
         tools_fail(call, t, e);
     else if (query.incident_id)

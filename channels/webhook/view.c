@@ -6,15 +6,18 @@
 #define MAX_STRINGS (64 * 1024)
 
 static const char select_view[] =
-    "SELECT i.id, i.problem_id, i.kind, i.severity, i.status, i.state, i.verdict, i.opened_at, i.last_seen_at,"
-    " i.closed_at, i.members, i.flaps, i.notifications, i.deliveries, i.delivery, i.truncated, i.pushed_at,"
+    "SELECT i.id, i.problem_id, i.kind, i.severity, i.status, i.state, i.verdict, i.opened_at, "
+    "i.last_seen_at,"
+    " i.closed_at, i.members, i.flaps, i.notifications, i.deliveries, i.delivery, i.truncated, "
+    "i.pushed_at,"
     " i.taken_at, i.decided_at, i.environment,"
     " p.alertname, p.cluster, p.namespace, p.service, i.source, i.text, i.ask"
     " FROM incident i JOIN problem p ON p.id = i.problem_id WHERE i.id = ?";
 
 static int read_strings(struct stmt *q, struct incident_view *v)
 {
-    const char **fields[] = {&v->alertname, &v->cluster, &v->namespace, &v->service, &v->source, &v->text, &v->ask};
+    const char **fields[] = {&v->alertname, &v->cluster, &v->namespace, &v->service,
+                             &v->source,    &v->text,    &v->ask};
     size_t at[ARRAY_LEN(fields)];
     struct buf all = BUF_INIT(MAX_STRINGS);
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
@@ -75,5 +78,6 @@ void incident_view_title(const struct incident_view *v, struct buf *out)
     if (v->service[0])
         buf_addf(out, " on %s", v->service);
     if (v->cluster[0] || v->namespace[0])
-        buf_addf(out, " (%s%s%s)", v->cluster, v->cluster[0] && v->namespace[0] ? " / " : "", v->namespace);
+        buf_addf(out, " (%s%s%s)", v->cluster, v->cluster[0] && v->namespace[0] ? " / " : "",
+                 v->namespace);
 }

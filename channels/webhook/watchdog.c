@@ -15,12 +15,16 @@ struct cluster {
     bool silent; // now
 };
 
-// Those whose state differs from what was said of them. Boot time starts anew with a reboot: then the wall clock alone counts.
-static int find_changed(struct store *s, const struct config *c, int64_t wall, int64_t boot, struct cluster *found, int *ret_n)
+// Those whose state differs from what was said of them. Boot time starts anew with a reboot: then
+// the wall clock alone counts.
+static int find_changed(struct store *s, const struct config *c, int64_t wall, int64_t boot,
+                        struct cluster *found, int *ret_n)
 {
-    struct stmt *q = store_sql(s, "SELECT cluster, seen_at, gone FROM (SELECT cluster, seen_at, silent,"
-                                  " (seen_at <= ?1 - ?3 AND NOT (seen_boot <= ?2 AND seen_boot > ?2 - ?3))"
-                                  "  OR (seen_boot <= ?2 - ?3 AND seen_at > ?1) AS gone FROM watchdog) WHERE gone <> silent LIMIT 64");
+    struct stmt *q =
+        store_sql(s, "SELECT cluster, seen_at, gone FROM (SELECT cluster, seen_at, silent,"
+                     " (seen_at <= ?1 - ?3 AND NOT (seen_boot <= ?2 AND seen_boot > ?2 - ?3))"
+                     "  OR (seen_boot <= ?2 - ?3 AND seen_at > ?1) AS gone FROM watchdog) WHERE "
+                     "gone <> silent LIMIT 64");
     int n = 0, r;
     bind_int(q, 1, wall);
     bind_int(q, 2, boot);
@@ -28,7 +32,8 @@ static int find_changed(struct store *s, const struct config *c, int64_t wall, i
     while ((r = stmt_step(q)) > 0) {
         char *name = n < MAX_CLUSTERS ? strdup(col_text(q, 0)) : NULL;
         if (name)
-            found[n++] = (struct cluster){.name = name, .seen_at = col_int(q, 1), .silent = col_int(q, 2) != 0};
+            found[n++] = (struct cluster){
+                .name = name, .seen_at = col_int(q, 1), .silent = col_int(q, 2) != 0};
     }
     *ret_n = n;
     return r;
@@ -40,7 +45,9 @@ static void describe(const struct config *c, const struct cluster *k, char *out,
     rfc3339_format(k->seen_at / 1000 * 1000, at);
     const char *where = k->name[0] ? k->name : "(no cluster label)";
     if (k->silent)
-        snprintf(out, size, "%s of cluster %s was last heard at %s: its monitoring is down or cut off, so silence there means nothing",
+        snprintf(out, size,
+                 "%s of cluster %s was last heard at %s: its monitoring is down or cut off, so "
+                 "silence there means nothing",
                  c->watchdog_alert, where, at);
     else
         snprintf(out, size, "%s of cluster %s is heard again", c->watchdog_alert, where);
@@ -58,7 +65,8 @@ static int change(struct store *s, const struct config *c, const struct cluster 
     bind_int(q, 2, k->silent);
     if (r == 0)
         r = stmt_run(q);
-    q = store_sql(s, "INSERT INTO page(at, severity, text, incident_id) VALUES(?, ?, ?, nullif(?, 0))");
+    q = store_sql(
+        s, "INSERT INTO page(at, severity, text, incident_id) VALUES(?, ?, ?, nullif(?, 0))");
     bind_int(q, 1, wall);
     bind_text(q, 2, k->silent ? "critical" : "info");
     bind_text(q, 3, text);
@@ -69,7 +77,8 @@ static int change(struct store *s, const struct config *c, const struct cluster 
     return r;
 }
 
-int watchdog_run(struct store *s, const struct config *c, int64_t wall, int64_t boot, int64_t listening_ms)
+int watchdog_run(struct store *s, const struct config *c, int64_t wall, int64_t boot,
+                 int64_t listening_ms)
 {
     struct cluster changed[MAX_CLUSTERS];
     int n = 0;

@@ -46,7 +46,7 @@ static void begin(struct fixture *f)
     fill(&f.raw.annotations, f.annotations, (const char *const[]){__VA_ARGS__, NULL})
 #define COMMON(...)                                                                                \
     (fill(&f.common_pairs, f.common, (const char *const[]){__VA_ARGS__, NULL}),                    \
-     f.raw.common_labels = &f.common_pairs,                                                         \
+     f.raw.common_labels = &f.common_pairs,                                                        \
      alert_fields_of(&f.common_pairs, &none, &f.common_fields))
 #define BUILD() assert_int_equal(alert_build(&f.a, &f.raw, NOW), 0)
 
