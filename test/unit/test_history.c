@@ -79,7 +79,7 @@ static void test_counts(void **state)
     episode(T0 - 3 * DAY, VERDICT_NOISE, "a");
     episode(T0 - 2 * DAY, VERDICT_NONE, "a");
     int64_t last = episode(T0 - DAY, VERDICT_AUTO_FIXED, "a");
-    take_alert(&t, T0, press);
+    decide(&t, take_alert(&t, T0, press), VERDICT_ESCALATED, T0);
     int64_t id = episode(T0, VERDICT_NOISE, "a");
     struct history h = read_of(id, T0 - 7 * DAY);
     assert_int_equal(h.seen, 3);

@@ -99,7 +99,9 @@ static void test_who_is_paged_for(void **state)
     int64_t decided = fire("decided", SEVERITY_WARNING, "platform");
     fire("over", SEVERITY_WARNING, "platform");
     take_end(&t, clock_wall_ms(), alert_made("over", "over"));
-    take_alert(&t, clock_wall_ms(), press);
+    assert_int_equal(
+        incident_taken(t.store, &t.config, take_alert(&t, clock_wall_ms(), press), clock_wall_ms()),
+        0);
     run_sql(t.store, "UPDATE incident SET state = 1, due_at = NULL WHERE id = 2");
     assert_int_equal(pushed, 2);
     assert_int_equal(incident_taken(t.store, &t.config, taken, clock_wall_ms()), 0);

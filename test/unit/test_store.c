@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -356,8 +357,9 @@ static void test_two_find_the_damage_at_once(void **state)
     (void)state;
     for (int round = 0; round < 3; round++) {
         make_damaged();
-        int go[2];
+        int go[2], opened_it[2];
         assert_int_equal(pipe(go), 0);
+        assert_int_equal(pipe(opened_it), 0);
         pid_t child[2];
         for (size_t i = 0; i < ARRAY_LEN(child); i++) {
             child[i] = fork();
@@ -365,18 +367,27 @@ static void test_two_find_the_damage_at_once(void **state)
                 struct store *s = NULL;
                 char c;
                 close(go[1]);
-                if (read(go[0], &c, 1) < 0 || !freopen("/dev/null", "w", stderr))
+                if (read(go[0], &c, 1) != 1 || !freopen("/dev/null", "w", stderr))
                     _exit(2);
                 int r = store_open(dir, true, &s);
-                if (r == 0 &&
-                    stmt_run(store_sql(s, "CREATE TABLE IF NOT EXISTS note(text TEXT)")) < 0)
-                    r = 3;
+                if (r == 0)
+                    r = stmt_run(store_sql(s, "CREATE TABLE IF NOT EXISTS note(text TEXT)"));
+                // Both go on using it.
+                if (write(opened_it[1], r == 0 ? "y" : "n", 1) != 1 || read(go[0], &c, 1) != 0)
+                    _exit(3);
                 store_close(s);
-                _exit(r == 0 ? 0 : 1);
+                _exit(0);
             }
         }
+        char both[2] = "";
+        assert_int_equal(write(go[1], "gg", 2), 2);
+        assert_int_equal(read(opened_it[0], both, 1), 1);
+        assert_int_equal(read(opened_it[0], both + 1, 1), 1);
+        assert_memory_equal(both, "yy", 2);
         close(go[0]);
         close(go[1]);
+        close(opened_it[0]);
+        close(opened_it[1]);
         for (size_t i = 0; i < ARRAY_LEN(child); i++) {
             int status = -1;
             waitpid(child[i], &status, 0);
@@ -460,6 +471,14 @@ static void test_deleted_folder_is_made_again(void **state)
     add_row(s, "new");
     assert_int_equal(store_commit(s), 0);
     assert_int_equal(temp_mode(dir), 0700);
+    int lock = open(in_dir("incidents.db.lock"), O_RDWR | O_CLOEXEC);
+    assert_true(lock >= 0);
+    assert_int_equal(flock(lock, LOCK_EX | LOCK_NB), -1); // nobody may move it from under us
+    close(lock);
+    run_sql(s, "CREATE TEMP TABLE of_this_connection(x)");
+    assert_int_equal(store_begin(s), 0); // and that was all: it is not opened every time
+    assert_int_equal(ask_int(s, "SELECT count(*) FROM of_this_connection"), 0);
+    store_rollback(s);
     assert_int_equal(open_quietly(dir, true, &again), 0);
     assert_int_equal(rows(again), 2); // with what was in it
     assert_false(temp_exists(in_dir("incidents.db.rescue")));
