@@ -129,7 +129,10 @@ static void start_catch_up(struct engine *e)
     e->look_pending = false;
     e->looked_at = clock_boot_ms();
     uv_timer_stop(&e->look);
-    run_begins(e);
+    if (catch_up_running(e->catch_up)) // which may have read it before what was said last
+        e->run_since = e->looked_at;
+    else
+        run_begins(e);
     catch_up_start(e->catch_up);
 }
 
