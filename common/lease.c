@@ -9,10 +9,11 @@
 
 #include "common/clock.h"
 
-// A pid alone may have been given to another process, or be of another boot.
+// A pid alone may have been given to another process, or be of another boot or another container.
 struct self {
     int64_t pid, started; // clock ticks after boot: field 22 of /proc/PID/stat (proc(5))
     char boot_id[40];
+    char place[80]; // boot_id and pid namespace
 };
 
 static size_t read_small(const char *path, char *out, size_t size)
@@ -45,14 +46,22 @@ static const struct self *self(void)
         me.started = start_of(me.pid);
         read_small("/proc/sys/kernel/random/boot_id", me.boot_id, sizeof me.boot_id);
         me.boot_id[strcspn(me.boot_id, "\n")] = '\0';
+        char ns[32];
+        ssize_t n = readlink("/proc/self/ns/pid", ns, sizeof ns - 1); // "pid:[4026531836]"
+        ns[n > 0 ? n : 0] = '\0';
+        snprintf(me.place, sizeof me.place, "%s %s", me.boot_id, ns);
     }
     return &me;
 }
 
-static bool is_alive(int64_t pid, int64_t started, const char *boot_id)
+// Of another container of this machine nothing but the heartbeat tells.
+static bool is_alive(int64_t pid, int64_t started, const char *place)
 {
-    if (strcmp(boot_id, self()->boot_id) != 0)
+    size_t boot = strlen(self()->boot_id);
+    if (strncmp(place, self()->boot_id, boot) != 0 || (place[boot] && place[boot] != ' '))
         return false;
+    if (place[boot] && strcmp(place, self()->place) != 0)
+        return true;
     return start_of(pid) == started && started >= 0;
 }
 
@@ -63,7 +72,7 @@ static bool is_me(int64_t pid, int64_t started)
 
 const char *lease_self(void)
 {
-    static char text[96];
+    static char text[192];
     const struct self *me = self();
     snprintf(text, sizeof text, "%lld %lld %s", (long long)me->pid, (long long)me->started,
              me->boot_id);
@@ -109,7 +118,7 @@ static int write_lease(struct store *s, const char *channel, bool renew)
     bind_text(q, 1, channel);
     bind_int(q, 2, me->pid);
     bind_int(q, 3, me->started);
-    bind_text(q, 4, me->boot_id);
+    bind_text(q, 4, me->place);
     bind_int(q, 5, clock_boot_ms());
     bind_int(q, 6, clock_wall_ms());
     bind_int(q, 7, renew);
@@ -190,7 +199,7 @@ int listener_add(struct store *s, const char *address)
         s, "INSERT OR REPLACE INTO listener(pid, started, boot_id, address) VALUES(?, ?, ?, ?)");
     bind_int(q, 1, self()->pid);
     bind_int(q, 2, self()->started);
-    bind_text(q, 3, self()->boot_id);
+    bind_text(q, 3, self()->place);
     bind_text(q, 4, address);
     int r = stmt_run(q);
     return r < 0 ? r : shared;

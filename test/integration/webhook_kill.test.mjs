@@ -94,3 +94,29 @@ test(`${KILLS} SIGKILLs under load: every alert answered 200 is kept once and re
   assert.deepEqual([...named].sort((a, b) => a - b), waiting.map(i => i.incident_id).sort((a, b) => a - b));
   await last.stop();
 });
+
+test('one of two processes of a store is killed again and again: senders that try again are always served', { timeout: 60_000 }, async () => {
+  const state = tempDir(), port = 40000 + process.pid % 20000, env = { WEBHOOK_LISTEN: `127.0.0.1:${port}` };
+  const accepted = new Map(), stop = { stop: false };
+  const standby = await startChannel({ state, env, args: ['standby'], initialize: false });
+  const senders = Array.from({ length: 3 }, (_, n) => sender(n, `http://127.0.0.1:${port}/`, stop, accepted));
+  let longest = 0;
+  for (let i = 0; i < 12; i++) {
+    const c = await startSilent(environment(state, env)), before = accepted.size, began = Date.now();
+    await sleep(20 + Math.random() * 150);
+    c.kill('SIGKILL');
+    await c.exited;
+    await until(() => accepted.size > before, 3000, 'the next alert');
+    longest = Math.max(longest, Date.now() - began);
+  }
+  stop.stop = true;
+  await Promise.all(senders);
+  assert.ok(longest < 3000, `${longest} ms without service`);
+  const found = new Set((await standby.export()).map(i => i.service));
+  for (const service of accepted.keys()) assert.ok(found.has(service), service);
+  const session = await startChannel({ state, env });
+  assert.equal((await session.event()).meta.kind, 'digest');
+  await session.stop();
+  standby.kill('SIGTERM');
+  assert.equal((await standby.exited).code, 0);
+});

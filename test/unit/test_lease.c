@@ -221,6 +221,20 @@ static void test_rows_of_another_life(void **state)
     other_end(&o, 0);
 }
 
+// Two containers of one machine share the store: each sees the other's pid as nobody's or somebody else's.
+static void test_holder_in_another_container(void **state)
+{
+    (void)state;
+    struct lease_info info;
+    assert_int_equal(lease_beat(t.store, "webhook"), 1);
+    run_sql(t.store, "UPDATE lease SET pid = 1, started = 1, boot_id = substr(boot_id, 1, 36) || ' pid:[1]'");
+    assert_int_equal(lease_read(t.store, "webhook", &info), 0);
+    assert_true(info.fresh);
+    assert_int_equal(lease_beat(t.store, "webhook"), 0);
+    age_lease(LEASE_STALE_MS);
+    assert_int_equal(lease_beat(t.store, "webhook"), 1);
+}
+
 static void test_busy_store(void **state)
 {
     (void)state;
@@ -297,6 +311,7 @@ int main(void)
         T(test_stale_while_stopped),
         T(test_our_own_stale_lease_is_taken_anew),
         T(test_rows_of_another_life),
+        T(test_holder_in_another_container),
         T(test_busy_store),
         T(test_listeners),
         T(test_process_as_text),
