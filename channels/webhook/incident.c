@@ -24,7 +24,7 @@ static const char select_member[] =
     "SELECT i.id, i.problem_id, i.status, i.state, i.verdict, i.severity, i.members, i.closed_at, "
     "i.flaps,"
     " a.id, a.status, a.last_at FROM alert a JOIN incident i ON i.id = a.incident_id"
-    " WHERE a.source = ? AND a.fingerprint = ? ORDER BY a.id DESC LIMIT 1";
+    " WHERE a.source = ? AND a.fingerprint = ? AND i.kind <> 1 ORDER BY a.id DESC LIMIT 1";
 static const char select_firing[] =
     "SELECT id, problem_id, status, state, verdict, severity, members, closed_at, flaps"
     " FROM incident WHERE problem_id = ? AND status = 0 LIMIT 1";

@@ -355,7 +355,7 @@ static void test_damaged_file_in_use_is_not_moved(void **state)
 static void test_two_find_the_damage_at_once(void **state)
 {
     (void)state;
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < 2; round++) {
         make_damaged();
         int go[2], opened_it[2];
         assert_int_equal(pipe(go), 0);
@@ -399,6 +399,41 @@ static void test_two_find_the_damage_at_once(void **state)
         temp_dir_remove(dir);
         assert_int_equal(mkdir(dir, 0700), 0);
     }
+}
+
+// The one that comes second while the first moves the file.
+static void test_another_moves_the_damaged_file(void **state)
+{
+    (void)state;
+    make_damaged();
+    int done[2];
+    char c = 0;
+    assert_int_equal(pipe(done), 0);
+    int lock = open(in_dir("incidents.db.lock"), O_RDWR | O_CLOEXEC);
+    assert_int_equal(flock(lock, LOCK_SH), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct store *s = NULL;
+        if (!freopen("/dev/null", "w", stderr))
+            _exit(2);
+        close(lock);
+        int r = store_open(dir, true, &s);
+        if (write(done[1], r == 0 ? "y" : "n", 1) != 1)
+            _exit(3);
+        store_close(s);
+        _exit(0);
+    }
+    usleep(200 * 1000); // it has found the damage, and waits for the lock
+    assert_int_equal(rename(in_dir("incidents.db"), in_dir("incidents.db.damaged-x")), 0);
+    struct store *s = opened();
+    assert_int_equal(read(done[0], &c, 1), 1);
+    assert_int_equal(c, 'y');
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_int_equal(files_with("damaged-"), 1);
+    store_close(s);
+    close(lock);
+    close(done[0]);
+    close(done[1]);
 }
 
 // Damage met while running leaves a mark, and the next start checks, whoever it is.
@@ -724,6 +759,7 @@ int main(void)
         T(test_empty_file_is_a_new_store),
         T(test_damaged_file_in_use_is_not_moved),
         T(test_two_find_the_damage_at_once),
+        T(test_another_moves_the_damaged_file),
         T(test_damage_met_later),
         T(test_mark_without_damage_goes),
         T(test_moved_file_is_noticed),
