@@ -20,7 +20,7 @@ describe('install', { skip }, () => {
     return r.stderr;
   };
   const mode = f => (fs.statSync(at(f)).mode & 0o7777).toString(8);
-  const listing = () => execFileSync('find', [to, '-type', 'f', '-printf', '%P %m %U %T@\\n'], { encoding: 'utf8' }).split('\n').filter(l => !/^etc\/(\.pwd|passwd|group|g?shadow)/.test(l)).sort();
+  const listing = () => execFileSync('find', [to, '-type', 'f', '-printf', '%P %m %U %T@\\n'], { encoding: 'utf8' }).split('\n').filter(l => !/^etc\/(\.pwd|passwd|group|g?shadow)|incidents\.db/.test(l)).sort();
   const read = f => fs.readFileSync(at(f), 'utf8');
   before(() => run('install', '--no-build'));
   after(() => fs.rmSync(to, { recursive: true }));
@@ -88,10 +88,12 @@ describe('install', { skip }, () => {
   });
 
   test('uninstall leaves the data, and may run twice', () => {
-    fs.writeFileSync(at(`${HOME}/.local/state/sre-channels/incidents.db`), 'data');
+    const database = `${HOME}/.local/state/sre-channels/incidents.db`;
+    fs.writeFileSync(at(database), 'data');
     for (let i = 0; i < 2; i++) {
       run('uninstall');
-      assert.deepEqual(listing().map(l => l.split(' ')[0]).filter(Boolean), ['etc/sre-channels/session.env', `${PROGRAM}/playbooks/oom-killed.md`, CONFIG, `${HOME}/.local/state/sre-channels/incidents.db`].sort());
+      assert.deepEqual(listing().map(l => l.split(' ')[0]).filter(Boolean), ['etc/sre-channels/session.env', `${PROGRAM}/playbooks/oom-killed.md`, CONFIG].sort());
+      assert.equal(read(database), 'data');
     }
     assert.deepEqual(fs.readdirSync(at('etc/systemd/system')).flatMap(d => fs.readdirSync(at(`etc/systemd/system/${d}`))), []);
     run('install', '--no-build');
@@ -117,14 +119,14 @@ test('the units are hardened', { skip: which('systemd-analyze') ? false : 'needs
   }
 });
 
-describe('terminal', { skip: skipTmux }, () => {
+describe('terminal', { skip: skipTmux, concurrency: 4 }, () => {
   const PROMPT = "printf '%s\\n' a ──── '❯ ' ────";
   const DIALOG = "printf '%s\\n' ' WARNING: Loading development channels' ' Channels: server:webhook' ' ❯ 1. I am using this for local development' '   2. Exit'";
   const FLAG = ['--dangerously-load-development-channels', 'server:webhook'];
   function terminal(shell, args = []) {
     const dir = tempDir();
     const p = spawn(script('terminal'), ['bash', '-c', shell, 'bash', ...args], { cwd: dir, env: { PATH: process.env.PATH, HOME: dir, LANG: 'C.UTF-8', XDG_RUNTIME_DIR: dir, TERMINAL_STILL_SECONDS: '2', TERMINAL_START_SECONDS: '6' } });
-    const t = { err: '', dir, kill: s => p.kill(s), exit: new Promise(r => p.on('exit', r)) };
+    const t = { err: '', dir, kill: s => p.kill(s), exit: new Promise(r => p.on('close', r)) };
     p.stderr.on('data', d => { t.err += d; });
     return t;
   }
@@ -143,7 +145,7 @@ describe('terminal', { skip: skipTmux }, () => {
     assert.ok(!fs.existsSync(path.join(t.dir, 'tmux')) || spawnSync('tmux', ['-S', path.join(t.dir, 'tmux'), 'has-session']).status !== 0);
   });
   test('a command that fails at once', async () => {
-    const t = terminal('echo no such thing; exit 7');
+    const t = terminal('echo no such thing; sleep 0.3; exit 7');
     assert.equal(await t.exit, 1);
     assert.match(t.err, /before its prompt came up[^]*no such thing/);
   });
@@ -229,11 +231,11 @@ describe('session', { skip: skipTmux }, () => {
     const dir = home(), starts = path.join(dir, 'session-starts');
     const waits = async before => {
       if (before) fs.writeFileSync(starts, before);
-      const p = spawn(script('session'), [], { env: env(dir, { ANTHROPIC_API_KEY: '' }) });
+      const p = spawn(script('session'), [], { detached: true, env: env(dir, { ANTHROPIC_API_KEY: '' }) });
       let err = '';
       p.stderr.on('data', d => { err += d; });
       await until(() => /waits|signed in/.test(err));
-      p.kill();
+      try { process.kill(-p.pid); } catch { /* it has ended */ }
       return /waits (\d+) s/.exec(err)?.[1];
     };
     const now = Math.floor(Date.now() / 1000);
@@ -249,11 +251,12 @@ describe('session', { skip: skipTmux }, () => {
       const p = spawn(script('session'), ['wait', String(seconds)], { env: c.env }), at = Date.now();
       let err = '';
       p.stderr.on('data', d => { err += d; });
-      assert.equal(await new Promise(r => p.on('exit', r)), 0);
+      assert.equal(await new Promise(r => p.on('close', r)), 0);
       return { ms: Date.now() - at, err };
     };
     const { json } = await c.post(notification({ severity: 'critical' }));
     assert.ok((await wait(60)).ms < 1500, 'one that nobody took does not count');
+    await c.event();
     await c.call('get_incident', { incident_id: json.incidents[0] });
     assert.match((await wait(3)).err, /still runs/);
     const waiting = wait(60);
