@@ -9,6 +9,7 @@
 
 #include "channels/webhook/delivery.h"
 #include "channels/webhook/intake.h"
+#include "channels/webhook/retention.h"
 #include "channels/webhook/tools.h"
 #include "common/lease.h"
 #include "mcp/stdio.h"
@@ -35,6 +36,7 @@ struct app {
     struct mcp_server_info mcp_info;
     struct mcp_server *mcp;
     struct delivery *delivery;
+    struct retention *retention;
     struct intake *intake;
     struct webhook_tools tools;
     bool standby; // no session: the port and the watch only
@@ -56,6 +58,7 @@ static void stop(struct app *a)
     uv_unref((uv_handle_t *)&a->hard_stop);
     group_commit_close(a->commit); // commits and answers what is in
     delivery_close(a->delivery);
+    retention_stop(a->retention);
     intake_stop(a->intake, ANSWER_GRACE_MS);
     listener_remove(a->store);
     if (a->io)
@@ -156,6 +159,8 @@ static int start(struct app *a)
         r = start_session(a);
     if (r == 0)
         r = delivery_new(&a->loop, a->store, a->commit, &a->config, a->mcp, &a->delivery);
+    if (r == 0)
+        r = retention_start(&a->loop, a->commit, &a->config, &a->retention);
     if (r < 0)
         return r;
     group_commit_on_commit(a->commit, on_commit, a);

@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import test from 'node:test';
-import { command, environment, notification, sleep, startChannel, tempDir } from '../support/channel.mjs';
+import { command, environment, notification, sleep, startChannel, tempDir, until } from '../support/channel.mjs';
 import { day, hour, minute, seed, sql, times } from '../support/memory.mjs';
 
 // Another process in the middle of a write.
 function startLock(state) {
   const p = spawn('sqlite3', [path.join(state, 'state', 'incidents.db')], { stdio: ['pipe', 'ignore', 'inherit'] });
-  p.stdin.write("BEGIN IMMEDIATE; INSERT INTO watchdog VALUES('x', 1);\n");
+  p.stdin.write("BEGIN IMMEDIATE; INSERT INTO watchdog(cluster, seen_at, seen_boot) VALUES('x', 1, 1);\n");
   return p;
 }
 
@@ -222,5 +222,35 @@ test('the briefing is there while a server writes, and soon', async t => {
   assert.equal(r.status, 0);
   assert.match(r.stdout, /Total: 27/);
   assert.ok(Date.now() - begun < 2000);
+  await c.stop();
+});
+
+test('what is older than the retention goes in steps; its verdicts stay counted', async () => {
+  const state = await emptyState();
+  const old = k => ({ alertname: 'Old', service: 's', cluster: 'c', verdict: k % 3 ? 'noise' : 'real', ago: 40 * day + k * minute });
+  seed(state, [
+    ...times(250, old),
+    { alertname: 'Old', service: 's', cluster: 'c', verdict: 'noise', ago: 29 * day },
+    { alertname: 'Open', service: 's', cluster: 'c', ago: 50 * day, open: true },
+    { alertname: 'Late', service: 's', cluster: 'c', verdict: 'real', ago: 50 * day, lasted: 30 * day },
+  ]);
+  const days = Date.now() - 40 * day;
+  sql(state, `INSERT INTO trail(at, incident_id, actor, action, detail) SELECT ${days}, id, 'agent', 'taken', '' FROM incident;
+    INSERT INTO trail(at, actor, action, detail) VALUES(${days}, 'guard', 'allow', ''), (${Date.now()}, 'guard', 'deny', '');`);
+  const before = JSON.parse((await command(environment(state), 'history', '--days', '60', '--json')).stdout);
+  const kept = await startChannel({ state, env: { SRE_RETENTION_DAYS: '0', SRE_STALE_DAYS: '0' } });
+  await sleep(1500);
+  assert.equal((await kept.export()).length, 253);
+  await kept.stop();
+  const c = await startChannel({ state, env: { SRE_RETENTION_DAYS: '30', SRE_STALE_DAYS: '0' } });
+  await until(async () => (await c.export()).length === 3, 8000, 'the old to be pruned');
+  assert.deepEqual((await c.export()).map(i => i.alertname).sort(), ['Late', 'Old', 'Open']);
+  await until(() => +sql(state, "SELECT count(*) FROM trail WHERE action IN ('taken', 'allow', 'deny')") === 4, 3000, 'the trail to be pruned'); // of the three that are left, and the new
+  assert.equal(sql(state, 'SELECT count(*) FROM alert').trim(), '3');
+  assert.equal(sql(state, 'SELECT count(*) FROM verdict').trim(), '2');
+  const after = JSON.parse((await c.command('history', '--days', '60', '--json')).stdout);
+  for (const key of ['seen', 'noise', 'real', 'undecided']) assert.equal(after[key], before[key], key);
+  assert.equal(after.incidents_left_out, 250);
+  assert.equal((await c.call('briefing', { days: 60 })).structuredContent.noise, before.noise);
   await c.stop();
 });
