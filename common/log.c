@@ -22,6 +22,11 @@ void log_set_level(enum log_level level)
     atomic_store(&log_level, (int)level);
 }
 
+bool log_is_on(enum log_level level)
+{
+    return (int)level <= atomic_load(&log_level);
+}
+
 int log_level_parse(const char *name, enum log_level *ret_level)
 {
     for (size_t i = 0; name && i < ARRAY_LEN(level_names); i++) {

@@ -9,6 +9,7 @@
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 void log_set_level(enum log_level level);
+bool log_is_on(enum log_level level);
 int log_level_parse(const char *name, enum log_level *ret_level) MUST_CHECK; // -EINVAL
 
 // log_at(LOG_WARN, "request refused", "reason", why, "peer", peer, NULL): pairs of strings up to

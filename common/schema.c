@@ -15,6 +15,9 @@
 #define PACE_ADD(select)                                                                           \
     "INSERT INTO pace(what, hour, n, ms) SELECT " select                                           \
     " ON CONFLICT(what, hour) DO UPDATE SET n = n + excluded.n, ms = ms + excluded.ms;"
+#define WORDS                                                                                      \
+    "replace(replace(replace(replace(replace(service, '-', ''), '_', ''), '.', ''), '/', ''), "    \
+    "':', '')"
 #define HOUR "opened_at / 3600000"
 #define IS_REAL(verdict) "coalesce(" verdict ", 0) BETWEEN 2 AND 4"
 #define IS_MENDED(row)                                                                             \
@@ -29,6 +32,9 @@ const char *const schema_steps[] = {
     "  id INTEGER PRIMARY KEY,"
     "  alertname TEXT NOT NULL, cluster TEXT NOT NULL, namespace TEXT NOT NULL, service TEXT NOT "
     "NULL,"
+    // The service without its tail: what differs only there is one line of the briefing.
+    "  family TEXT GENERATED ALWAYS AS (CASE WHEN rtrim(service, " WORDS ") <> '' THEN rtrim(service, " WORDS ")"
+    "   ELSE rtrim(service, '0123456789') END) STORED,"
     "  folds INTEGER NOT NULL DEFAULT 0," // dismissed as known noise since the last real look
     "  UNIQUE(alertname, cluster, namespace, service));"
 
@@ -197,12 +203,7 @@ const char *const schema_steps[] = {
     "  queued INTEGER NOT NULL DEFAULT 0);" // it is in slack_outbox
     "CREATE INDEX page_new ON page(id) WHERE queued = 0;",
 
-    // 3: what the memory is asked for. `family` is the service without its tail: what differs only there
-    // is one line of the briefing.
-    "ALTER TABLE problem ADD COLUMN family TEXT GENERATED ALWAYS AS ("
-    "  CASE WHEN rtrim(service, replace(replace(replace(replace(replace(service, '-', ''), '_', ''), '.', ''), '/', ''), ':', '')) <> ''"
-    "  THEN rtrim(service, replace(replace(replace(replace(replace(service, '-', ''), '_', ''), '.', ''), '/', ''), ':', ''))"
-    "  ELSE rtrim(service, '0123456789') END) VIRTUAL;"
+    // 3: what the memory is asked for
     "CREATE INDEX problem_family ON problem(alertname, family);"
     "CREATE INDEX problem_service ON problem(service, alertname);"
     "CREATE INDEX problem_namespace ON problem(namespace);"

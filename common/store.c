@@ -417,6 +417,25 @@ void store_busy_timeout(struct store *s, int ms)
 
 // ---- statements ----
 
+// With SRE_LOG=debug: every statement, once, and where SQLite reads a table or an index from end to end
+// for it. The tests hold this against a list of what may be.
+static void log_plan(struct store *s, const char *sql)
+{
+    char *explain = NULL;
+    sqlite3_stmt *q = NULL;
+    if (!log_is_on(LOG_DEBUG) || asprintf(&explain, "EXPLAIN QUERY PLAN %s", sql) < 0)
+        return;
+    log_debug("query", "sql", sql);
+    if (sqlite3_prepare_v2(s->db, explain, -1, &q, NULL) == SQLITE_OK)
+        while (sqlite3_step(q) == SQLITE_ROW) {
+            const char *detail = (const char *)sqlite3_column_text(q, 3);
+            if (detail && strncmp(detail, "SCAN ", 5) == 0)
+                log_debug("query scans", "plan", detail, "sql", sql);
+        }
+    sqlite3_finalize(q);
+    free(explain);
+}
+
 struct stmt *store_sql(struct store *s, const char *sql)
 {
     size_t slot = ((uintptr_t)sql >> 3) * 0x9E3779B97F4A7C15u >> 40 & (CACHE_SLOTS - 1);
@@ -432,6 +451,7 @@ struct stmt *store_sql(struct store *s, const char *sql)
         s->unprepared = (struct stmt){.store = s, .error = fail(s, rc)};
         if (s->unprepared.error < 0)
             return &s->unprepared;
+        log_plan(s, sql);
         q->sql = sql;
         q->store = s;
         return q;

@@ -9,7 +9,7 @@
 
 #define DAY_MS (24ll * 3600 * 1000)
 #define SECTION_BYTES 1350 // of the four that there are
-#define WAITING_COUNTED 1000
+#define WAITING_COUNTED 200
 #define WAITS "(i.state < 3 OR i.verdict = 5) AND i.kind <> 1" // as in the index of these
 
 // ---- reading ----
@@ -58,7 +58,7 @@ static int read_waiting(struct store *s, struct briefing *b)
         return r;
     // Counted only as far as it says anything to a person; beyond it the tally is near enough: it
     // leaves out those that ask again.
-    q = store_sql(s, "SELECT count(*) FROM (SELECT 1 FROM incident i WHERE " WAITS " LIMIT 1000)");
+    q = store_sql(s, "SELECT count(*) FROM (SELECT 1 FROM incident i WHERE " WAITS " LIMIT 200)");
     r = stmt_step(q);
     b->waiting_total = r > 0 ? col_int(q, 0) : 0;
     stmt_reset(q);

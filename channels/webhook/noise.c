@@ -194,7 +194,7 @@ static void add_problem(struct buf *out, struct stmt *q, bool first)
 int noise_lines(struct store *s, struct buf *out, int64_t *ret_n)
 {
     struct stmt *q =
-        store_sql(s, "SELECT count(*) FROM noise_fold f JOIN incident i ON i.id = f.incident_id");
+        store_sql(s, "SELECT count(*) FROM noise_fold f CROSS JOIN incident i ON i.id = f.incident_id");
     int r = stmt_step(q);
     if (r < 0)
         return r;
@@ -206,7 +206,7 @@ int noise_lines(struct store *s, struct buf *out, int64_t *ret_n)
     buf_addf(out, "%lld known-noise incident%s folded", (long long)n, n == 1 ? "" : "s");
     q = store_sql(
         s, "SELECT p.alertname, p.service, p.cluster, max(i.id), count(*) AS n FROM noise_fold f"
-           " JOIN incident i ON i.id = f.incident_id JOIN problem p ON p.id = i.problem_id"
+           " CROSS JOIN incident i ON i.id = f.incident_id JOIN problem p ON p.id = i.problem_id"
            " GROUP BY p.id ORDER BY n DESC, p.alertname, p.service LIMIT 8");
     while ((r = stmt_step(q)) > 0) {
         add_problem(out, q, problems++ == 0);

@@ -7,7 +7,7 @@
 #include "channels/webhook/tally.h"
 #include "common/buf.h"
 
-#define FAMILIES_MAX 16    // looked at, by count
+#define FAMILIES_MAX 12    // looked at, by count
 #define SERVICES_MAX 32    // services of a family that are told apart
 #define SEPARATORS "-_./:" // as in the schema's family
 
@@ -86,13 +86,14 @@ static int read_families(struct store *s, const struct tally_window *w,
                          struct family families[FAMILIES_MAX], int *ret_n)
 {
     int r, n = 0;
-    struct stmt *q = store_sql(s, "SELECT key, sum(n) FROM (SELECT key, noise AS n FROM tally "
-                                  "WHERE kind = 1 AND noise > 0 AND day >= ?1"
-                                  " UNION ALL SELECT p.alertname || char(31) || p.family, e.n FROM"
-                                  "  (SELECT problem_id, count(*) AS n FROM incident WHERE "
-                                  "opened_at >= ?2 AND opened_at < ?3 AND kind <> 1 AND verdict = 1"
-                                  "   GROUP BY problem_id) e JOIN problem p ON p.id = e.problem_id)"
-                                  " GROUP BY key HAVING sum(n) > 1 ORDER BY 2 DESC, key LIMIT 16");
+    struct stmt *q =
+        store_sql(s, "SELECT key, sum(n) FROM (SELECT key, noise AS n FROM tally INDEXED BY "
+                     "tally_noise WHERE kind = 1 AND noise > 0 AND day >= ?1"
+                     " UNION ALL SELECT p.alertname || char(31) || p.family, e.n FROM"
+                     "  (SELECT problem_id, count(*) AS n FROM incident WHERE opened_at >= ?2 AND "
+                     "opened_at < ?3 AND kind <> 1 AND verdict = 1"
+                     "   GROUP BY problem_id) e JOIN problem p ON p.id = e.problem_id)"
+                     " GROUP BY key HAVING sum(n) > 1 ORDER BY 2 DESC, key LIMIT 12");
     bind_int(q, 1, w->first_day);
     bind_int(q, 2, w->since);
     bind_int(q, 3, w->edge_end);
@@ -130,17 +131,18 @@ static int read_members(struct store *s, const struct tally_window *w, const str
 {
     int r, n = 0;
     int64_t count = 0;
-    struct stmt *q = store_sql(s, "SELECT service, max(CASE WHEN namespace <> '' THEN namespace "
-                                  "ELSE cluster END), sum(n) FROM ("
-                                  " SELECT service, namespace, cluster,"
-                                  "  (SELECT coalesce(sum(noise), 0) FROM tally t WHERE t.kind = 2 "
-                                  "AND t.key = p.id AND t.day >= ?3)"
-                                  "  + (SELECT count(*) FROM incident i WHERE i.problem_id = p.id "
-                                  "AND i.opened_at >= ?4 AND i.opened_at < ?5 AND i.kind <> 1"
-                                  "     AND i.verdict = 1) AS n"
-                                  "  FROM (SELECT id, service, namespace, cluster FROM problem "
-                                  "WHERE alertname = ?1 AND family = ?2 LIMIT 200) p)"
-                                  " WHERE n > 0 GROUP BY service ORDER BY 3 DESC LIMIT 32");
+    struct stmt *q = store_sql(
+        s, "WITH member AS MATERIALIZED (SELECT service, namespace, cluster,"
+           // The + keeps the key from being compared as a number, which would not use the index.
+           "  (SELECT coalesce(sum(noise), 0) FROM tally t WHERE t.kind = 2 AND t.key = +p.id AND "
+           "t.day >= ?3)"
+           "  + (SELECT count(*) FROM incident i WHERE i.problem_id = p.id AND i.opened_at >= ?4 "
+           "AND i.opened_at < ?5 AND i.kind <> 1"
+           "     AND i.verdict = 1) AS n"
+           "  FROM problem p WHERE alertname = ?1 AND family = ?2 LIMIT 200)"
+           " SELECT service, max(CASE WHEN namespace <> '' THEN namespace ELSE cluster END), "
+           "sum(n) FROM member"
+           " WHERE n > 0 GROUP BY service ORDER BY 3 DESC LIMIT 32");
     bind_text(q, 1, f->alertname);
     bind_text(q, 2, f->name);
     bind_int(q, 3, w->first_day);

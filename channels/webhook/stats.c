@@ -62,7 +62,7 @@ int stats_rules(struct store *s, int64_t since, struct rule_stats rules[RULE_STA
     struct stmt *q = store_sql(s, "SELECT key, sum(n), sum(noise), sum(bad) FROM ("
                                   " SELECT key, none + noise + auto_fixed + escalated + real + "
                                   "unsure AS n, noise, auto_fixed + escalated + real AS bad"
-                                  "  FROM tally WHERE kind = 3 AND day >= ?1"
+                                  "  FROM tally INDEXED BY tally_rule WHERE kind = 3 AND day >= ?1"
                                   " UNION ALL SELECT p.alertname, e.n, e.noise, e.bad FROM"
                                   "  (SELECT problem_id, count(*) AS n, sum(verdict IS 1) AS "
                                   "noise, sum(coalesce(verdict, 0) BETWEEN 2 AND 4) AS bad"
