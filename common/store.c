@@ -417,8 +417,8 @@ void store_busy_timeout(struct store *s, int ms)
 
 // ---- statements ----
 
-// With SRE_LOG=debug: every statement, once, and where SQLite reads a table or an index from end to end
-// for it. The tests hold this against a list of what may be.
+// With SRE_LOG=debug: every statement, once, and where SQLite reads a table or an index from end to
+// end for it. The tests hold this against a list of what may be.
 static void log_plan(struct store *s, const char *sql)
 {
     char *explain = NULL;

@@ -36,11 +36,22 @@ static int take_rows(struct store *s, struct stmt *q, int64_t id, int64_t *room)
 
 static int prune_incident(struct store *s, int64_t id, int64_t *room)
 {
-    int r = take_rows(s, store_sql(s, "DELETE FROM alert WHERE id IN (SELECT id FROM alert WHERE incident_id = ?1 LIMIT ?2)"), id, room);
+    int r = take_rows(
+        s,
+        store_sql(
+            s,
+            "DELETE FROM alert WHERE id IN (SELECT id FROM alert WHERE incident_id = ?1 LIMIT ?2)"),
+        id, room);
     if (r == 0 && *room > 0)
-        r = take_rows(s, store_sql(s, "DELETE FROM verdict WHERE id IN (SELECT id FROM verdict WHERE incident_id = ?1 LIMIT ?2)"), id, room);
+        r = take_rows(s,
+                      store_sql(s, "DELETE FROM verdict WHERE id IN (SELECT id FROM verdict WHERE "
+                                   "incident_id = ?1 LIMIT ?2)"),
+                      id, room);
     if (r == 0 && *room > 0)
-        r = take_rows(s, store_sql(s, "DELETE FROM trail WHERE id IN (SELECT id FROM trail WHERE incident_id = ?1 LIMIT ?2)"), id, room);
+        r = take_rows(s,
+                      store_sql(s, "DELETE FROM trail WHERE id IN (SELECT id FROM trail WHERE "
+                                   "incident_id = ?1 LIMIT ?2)"),
+                      id, room);
     if (r < 0 || *room <= 0)
         return r; // the rest, and the incident itself, in the next step
     struct stmt *q = store_sql(s, "DELETE FROM noise_fold WHERE incident_id = ?");
@@ -56,12 +67,13 @@ static int prune_incidents(struct store *s, int64_t before, int64_t *room)
 {
     int64_t ids[INCIDENTS_A_STEP];
     int n = 0, r;
-    struct stmt *q = store_sql(s, "SELECT id FROM incident WHERE opened_at < ?1 AND closed_at < ?1 ORDER BY opened_at LIMIT 100");
+    struct stmt *q = store_sql(s, "SELECT id FROM incident WHERE opened_at < ?1 AND closed_at < ?1 "
+                                  "ORDER BY opened_at LIMIT 100");
     bind_int(q, 1, before);
     while ((r = stmt_step(q)) > 0)
         if (n < INCIDENTS_A_STEP)
             ids[n++] = col_int(q, 0);
-    for (int i = 0; r == 0 && i < n && *room > 0; i++)
+    for (int i = 0; r == 0 && i<n && * room> 0; i++)
         r = prune_incident(s, ids[i], room);
     return r < 0 ? r : n == INCIDENTS_A_STEP || *room <= 0;
 }
@@ -69,8 +81,10 @@ static int prune_incidents(struct store *s, int64_t before, int64_t *room)
 // What belongs to no incident (prompts, guard decisions) or to one that is gone.
 static int prune_trail(struct store *s, int64_t before, int64_t *room)
 {
-    struct stmt *q = store_sql(s, "DELETE FROM trail WHERE id IN (SELECT t.id FROM trail t WHERE t.at < ?1 AND (t.incident_id IS NULL"
-                                  " OR NOT EXISTS (SELECT 1 FROM incident i WHERE i.id = t.incident_id)) LIMIT ?2)");
+    struct stmt *q = store_sql(
+        s, "DELETE FROM trail WHERE id IN (SELECT t.id FROM trail t WHERE t.at < ?1 AND "
+           "(t.incident_id IS NULL"
+           " OR NOT EXISTS (SELECT 1 FROM incident i WHERE i.id = t.incident_id)) LIMIT ?2)");
     bind_int(q, 1, before);
     bind_int(q, 2, *room);
     int r = stmt_run(q);
@@ -112,7 +126,8 @@ static void on_timer(uv_timer_t *timer)
     group_commit_submit(t->commit, &t->job, PATIENCE_MS);
 }
 
-int retention_start(uv_loop_t *loop, struct group_commit *commit, const struct config *c, struct retention **ret)
+int retention_start(uv_loop_t *loop, struct group_commit *commit, const struct config *c,
+                    struct retention **ret)
 {
     struct retention *t = calloc(1, sizeof *t);
     if (!t)
