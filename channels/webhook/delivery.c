@@ -44,6 +44,7 @@ struct delivery {
     struct budget budget;
     enum phase phase;
     bool told_unwritable;
+    bool told_back;       // the owner knows that the agent is back
     bool took_turns;      // another session held the lease since this one began
     int64_t started_at;   // wall: what was asked before belongs into the first digest
     int64_t begun_at;     // boot: we listen since then
@@ -307,8 +308,8 @@ static int push_digest(struct delivery *d, int64_t now, int64_t asked_before)
     if (r == 0 && any)
         r = event_of_digest(&event, &from, asked_before ? "wait for a verdict" : "came faster than the push budget allows or still wait for a verdict",
                             room > DIGEST_MIN_BYTES ? (size_t)room : DIGEST_MIN_BYTES);
-    if (r == 0 && any && asked_before)
-        r = pager_agent_back(d->store, clock_wall_ms());
+    if (r == 0 && any && asked_before && !d->told_back)
+        r = pager_agent_back(d->store, wall);
     if (r == 0 && any)
         r = record_digest(d, now, wall, asked_before != 0);
     if (r == 0 && any)
@@ -319,6 +320,7 @@ static int push_digest(struct delivery *d, int64_t now, int64_t asked_before)
         r = store_commit(d->store);
     else
         store_rollback(d->store);
+    d->told_back |= r == 0 && asked_before; // once a session, however often the digest must be tried
     if (r == 0 && any) {
         r = channel_event(d->mcp, buf_str(&event.content), event.meta, event.n_meta);
         if (r >= 0) {
@@ -490,6 +492,7 @@ static void beat(struct delivery *d, int64_t now)
     int r = beat_or_read(d);
     d->beat_at = now + (r == -EBUSY ? TICK_MS : LEASE_BEAT_MS);
     if (r == 1 && d->phase == WAITING_FOR_LEASE) {
+        d->told_back = false;
         if (d->took_turns) // all that the holder before us left, however new, then goes into the digest
             d->started_at = clock_wall_ms();
         d->phase = SETTLING;

@@ -135,7 +135,7 @@ static void test_budget_then_a_digest(void **state)
 
     pass_noting(290 * SECOND);
     assert_int_equal(n_sent, own + 1); // nothing twice within SRE_TAKE_SECONDS
-    pass_noting(900 * SECOND);
+    pass_noting(420 * SECOND);
     check_every_minute();
     assert_int_equal(ask_int(b.t.store, "SELECT max(delivery) FROM incident"), 3);
     assert_int_equal(ask_int(b.t.store, "SELECT min(delivery) FROM incident"), 3);
@@ -276,7 +276,7 @@ static void test_button_in_a_storm(void **state)
     delivery_wake(b.delivery);
     for (int i = 0; i < 3; i++)
         take_alert(&b.t, clock_wall_ms(), press);
-    pass_noting(1000 * SECOND);
+    pass_noting(420 * SECOND);
     assert_int_equal(
         ask_int(b.t.store, "SELECT count(*) FROM incident WHERE kind = 1 AND deliveries = 1"), 3);
 }
