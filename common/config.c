@@ -318,7 +318,8 @@ static int read_line(struct file_values *f, struct str line, int number, const c
         return -EINVAL;
     }
     struct str name = text_trim((struct str){line.p, (size_t)(eq - line.p)});
-    struct str value = text_unquote(text_trim((struct str){eq + 1, line.n - (size_t)(eq + 1 - line.p)}));
+    struct str value =
+        text_unquote(text_trim((struct str){eq + 1, line.n - (size_t)(eq + 1 - line.p)}));
     warn_if_unknown(name);
     const struct key *key = key_named(name);
     if (!key)

@@ -33,8 +33,8 @@ enum text_flags {
 // cap. Returns 0 or buf's error.
 int text_clean(struct buf *out, struct str s, size_t max, unsigned flags);
 
-// Slices of s: without white space around it; without a pair of quotes (' or ") around it; its first
-// line without its end (\n or \r\n), which is taken off it.
+// Slices of s: without white space around it; without a pair of quotes (' or ") around it; its
+// first line without its end (\n or \r\n), which is taken off it.
 struct str text_trim(struct str s);
 struct str text_unquote(struct str s);
 struct str text_next_line(struct str *s);

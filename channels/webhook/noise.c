@@ -193,8 +193,8 @@ static void add_problem(struct buf *out, struct stmt *q, bool first)
 
 int noise_lines(struct store *s, struct buf *out, int64_t *ret_n)
 {
-    struct stmt *q =
-        store_sql(s, "SELECT count(*) FROM noise_fold f CROSS JOIN incident i ON i.id = f.incident_id");
+    struct stmt *q = store_sql(
+        s, "SELECT count(*) FROM noise_fold f CROSS JOIN incident i ON i.id = f.incident_id");
     int r = stmt_step(q);
     if (r < 0)
         return r;

@@ -221,13 +221,16 @@ static void test_rows_of_another_life(void **state)
     other_end(&o, 0);
 }
 
-// Two containers of one machine share the store: each sees the other's pid as nobody's or somebody else's.
+// Two containers of one machine share the store: each sees the other's pid as nobody's or somebody
+// else's.
 static void test_holder_in_another_container(void **state)
 {
     (void)state;
     struct lease_info info;
     assert_int_equal(lease_beat(t.store, "webhook"), 1);
-    run_sql(t.store, "UPDATE lease SET pid = 1, started = 1, boot_id = substr(boot_id, 1, 36) || ' pid:[1]'");
+    run_sql(
+        t.store,
+        "UPDATE lease SET pid = 1, started = 1, boot_id = substr(boot_id, 1, 36) || ' pid:[1]'");
     assert_int_equal(lease_read(t.store, "webhook", &info), 0);
     assert_true(info.fresh);
     assert_int_equal(lease_beat(t.store, "webhook"), 0);
