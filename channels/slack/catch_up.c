@@ -13,6 +13,7 @@ enum {
     OVERLAP_S = 2,
     PAGE = 200,
     MAX_PAGES = 20,
+    THREAD_PAGES = 2,
     MAX_THREADS = 24,
     THREAD_MS = 2 * 24 * 3600 * 1000, // age of the messages under which replies are looked for
     RETRY_MS = 2000,
@@ -210,6 +211,16 @@ static void next_place(struct catch_up *c)
     next_user(c);
 }
 
+// Pages that only hold what was read before are worth it for the sake of threads, but not many.
+static bool wants_more(const struct catch_up *c, const cJSON *page)
+{
+    if (c->thread || c->pages < THREAD_PAGES)
+        return true;
+    const cJSON *list = json_arr(page, "messages");
+    const char *ts = json_str(cJSON_GetArrayItem(list, cJSON_GetArraySize(list) - 1), "ts");
+    return ts && slack_ts_us(ts) > oldest_us(c);
+}
+
 static void on_page(const struct api_answer *a, void *data)
 {
     struct catch_up *c = data;
@@ -230,7 +241,8 @@ static void on_page(const struct api_answer *a, void *data)
     c->retries = 0;
     c->held[c->pages++] = cJSON_Duplicate(a->json, 1);
     const char *next = json_str(json_obj(a->json, "response_metadata"), "next_cursor");
-    if (next && next[0] && c->pages < MAX_PAGES && strlen(next) < sizeof c->cursor) {
+    if (next && next[0] && wants_more(c, a->json) && c->pages < MAX_PAGES &&
+        strlen(next) < sizeof c->cursor) {
         snprintf(c->cursor, sizeof c->cursor, "%s", next);
         ask(c);
         return;

@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { startFakeSlack } from '../support/fake_slack/main.mjs';
-import { startSession, until, sleep } from '../support/slack_session.mjs';
+import { startSession, patient, until, sleep } from '../support/slack_session.mjs';
 
 const open = [];
 after(async () => { for (const end of open.reverse()) await end(); });
-const fake = async o => { const s = await startFakeSlack({ ackTimeoutMs: 400, retryDelaysMs: [0, 100, 300], ...o }); open.push(() => s.stop()); return s; };
+const fake = async o => { const s = patient(await startFakeSlack({ ackTimeoutMs: 400, retryDelaysMs: [0, 100, 300], ...o })); open.push(() => s.stop()); return s; };
 const session = async (slack, o = {}) => { const s = await startSession({ ...o, env: { SLACK_NAG_SECONDS: '2', ...slack.env, ...o.env } }); open.push(() => s.stop()); return s; };
 const pair = async (o, so) => { const slack = await fake(o), s = await session(slack, so); await slack.waitUp(); return [slack, s]; };
 // SQL on the store, by Python's module: no database library is needed for it.
@@ -30,11 +30,11 @@ describe('slack-channel', { concurrency: 3 }, () => {
       assert.deepEqual(slack.buttons(p.ts), ['Acknowledge', 'Snooze 1 h', 'Resolve']);
       assert.deepEqual(slack.pings(p.message), ['@' + slack.users.owner]);
       assert.match(slack.shown(p.message), /97 %.*kubectl delete pod x/s);
-      await until(() => nags(slack).length >= 3, 12000);
+      await until(() => nags(slack).length >= 3, 30000);
       const [a, b, c] = nags(slack);
       assert.match(a.text, /Nag #1, unanswered for .*Disk full/); assert.match(b.text, /Nag #2/); assert.match(c.text, /Nag #3/);
       for (const n of [a, b, c]) { assert.equal(n.thread_ts, p.ts); assert.equal(n.broadcast, true); assert.deepEqual(slack.pings(n.message), ['@' + slack.users.owner]); }
-      for (const [x, y] of [[p, a], [a, b], [b, c]]) assert.ok(y.at - x.at >= 1500 && y.at - x.at < 6000, `${y.at - x.at}`);
+      for (const [x, y] of [[p, a], [a, b], [b, c]]) assert.ok(y.at - x.at >= 1500 && y.at - x.at < 15000, `${y.at - x.at}`);
       const second = await slack.waitPosted(q => q.channel === slack.dm('second'), 3000);
       assert.deepEqual(slack.buttons(second.ts, slack.dm('second')), ['Acknowledge', 'Snooze 1 h', 'Resolve']);
       slack.click('Acknowledge', { user: 'second', channel: slack.dm('second') });
@@ -103,7 +103,7 @@ describe('slack-channel', { concurrency: 3 }, () => {
       slack.click('Snooze 1 h');
       await s.waitEvent('snoozed');
       sql(s, `UPDATE slack_escalation SET due_at=due_at-3600000, due_boot=due_boot-3600000`);
-      await until(() => nags(slack).length === 1, 5000);
+      await until(() => nags(slack).length === 1, 15000);
       assert.equal((await escalation(s, escalation_id)).state, 'open');
     });
 
@@ -150,7 +150,7 @@ describe('slack-channel', { concurrency: 3 }, () => {
       assert.deepEqual(slack.buttons(over.ts), []);
       await sleep(1500);
       assert.equal(nags(slack).length, 0);
-      await until(() => nags(slack).length === 1, 6000);
+      await until(() => nags(slack).length === 1, 15000);
       assert.equal(nags(slack)[0].thread_ts, p.ts);
       assert.match(nags(slack)[0].text, /Nag #1/);
     });
@@ -175,7 +175,7 @@ describe('slack-channel', { concurrency: 3 }, () => {
       await s.ok('escalate', ESC); await slack.waitPosted('Disk full');
       await until(() => sql(s, `SELECT ts FROM slack_escalation`)[0][0] !== '');
       sql(s, `UPDATE slack_escalation SET due_at=due_at+86400000`);
-      await until(() => nags(slack).length === 1, 6000);
+      await until(() => nags(slack).length === 1, 15000);
     });
   });
 
@@ -237,7 +237,7 @@ describe('slack-channel', { concurrency: 3 }, () => {
       const [[due, at]] = sql(s, `SELECT due_at, created_at FROM slack_prompt`);
       assert.ok(due - at >= 120000 && due - at < 123000);
       sql(s, `UPDATE slack_prompt SET due_at=due_at-120000, due_boot=due_boot-120000, created_at=created_at-120000`);
-      await until(() => nags(slack).length >= 2, 9000);
+      await until(() => nags(slack).length >= 2, 20000);
       assert.match(nags(slack)[0].text, /Nag #1, unanswered for 2 min/);
       assert.equal(nags(slack)[0].thread_ts, p.ts);
       slack.click('Allow', { ts: p.ts });
@@ -257,7 +257,7 @@ describe('slack-channel', { concurrency: 3 }, () => {
       await s.kill();
       const t = await session(slack, { state: s.state });
       await slack.waitUp();
-      await until(() => /session has ended/.test(slack.shown(slack.message(q.ts))), 6000);
+      await until(() => /session has ended/.test(slack.shown(slack.message(q.ts))), 15000);
       slack.click('Allow', { ts: q.ts, stale: true });
       await slack.waitPosted(/not waiting any more/);
       assert.equal(t.verdicts.length, 0);
@@ -280,7 +280,7 @@ describe('slack-channel', { concurrency: 3 }, () => {
       assert.equal(slack.connections.length, 1);
       await a.kill();
       slack.say('b?');
-      await b.waitEvent('b?', 8000);
+      await b.waitEvent('b?', 15000);
       assert.equal(slack.socket.live.length, 1);
     });
 

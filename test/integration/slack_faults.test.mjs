@@ -5,12 +5,12 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import fs from 'node:fs'; import path from 'node:path';
 import { startFakeSlack } from '../support/fake_slack/main.mjs';
-import { startSession, until, sleep, tempDir } from '../support/slack_session.mjs';
+import { startSession, patient, until, sleep, tempDir } from '../support/slack_session.mjs';
 
 const STREAM_S = Number(process.env.SLACK_STREAM_SECONDS ?? 15), KILLS = Number(process.env.SLACK_KILLS ?? 6);
 const open = [];
 after(async () => { for (const end of open.reverse()) await end(); });
-const fake = async o => { const s = await startFakeSlack({ ackTimeoutMs: 500, retryDelaysMs: [0, 300, 600], ...o }); open.push(() => s.stop()); return s; };
+const fake = async o => { const s = patient(await startFakeSlack({ ackTimeoutMs: 500, retryDelaysMs: [0, 300, 600], ...o })); open.push(() => s.stop()); return s; };
 const session = async (slack, o = {}) => { const s = await startSession({ ...o, env: { ...slack.env, ...o.env } }); open.push(() => s.stop()); return s; };
 const pair = async (o, so) => { const slack = await fake(o), s = await session(slack, so); await slack.waitUp(); return [slack, s]; };
 const texts = s => s.events.map(e => e.content);

@@ -3,11 +3,11 @@ import { test, describe, after } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs'; import path from 'node:path';
 import { startFakeSlack } from '../support/fake_slack/main.mjs';
-import { startSession, tempDir, until, sleep } from '../support/slack_session.mjs';
+import { startSession, patient, tempDir, until, sleep } from '../support/slack_session.mjs';
 
 const open = [];
 after(async () => { for (const end of open.reverse()) await end(); });
-const fake = async o => { const s = await startFakeSlack({ ackTimeoutMs: 400, retryDelaysMs: [0, 100, 300], ...o }); open.push(() => s.stop()); return s; };
+const fake = async o => { const s = patient(await startFakeSlack({ ackTimeoutMs: 400, retryDelaysMs: [0, 100, 300], ...o })); open.push(() => s.stop()); return s; };
 const session = async (slack, o = {}) => { const s = await startSession({ ...o, env: { ...slack.env, ...o.env } }); open.push(() => s.stop()); return s; };
 const pair = async (o, so) => { const slack = await fake(o), s = await session(slack, so); await slack.waitUp(); return [slack, s]; };
 const noViolations = slack => assert.deepEqual(slack.violations.map(v => v.what), []);

@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { startFakeSlack } from '../support/fake_slack/main.mjs';
-import { startSession, tempDir, BINARY } from '../support/slack_session.mjs';
+import { startSession, patient, tempDir, BINARY } from '../support/slack_session.mjs';
 
 const open = [];
 after(async () => { for (const end of open.reverse()) await end(); });
-const fake = async o => { const s = await startFakeSlack(o); open.push(() => s.stop()); return s; };
+const fake = async o => { const s = patient(await startFakeSlack(o)); open.push(() => s.stop()); return s; };
 const run = (slack, args, home = tempDir(), env = {}) => new Promise(resolve => {
   const p = spawn(BINARY, args, { env: { PATH: process.env.PATH, HOME: home, SRE_CONFIG: path.join(home, 'config.env'), SRE_STATE_DIR: path.join(home, 'state'), XDG_RUNTIME_DIR: home, ...slack.env, ...env } });
   let out = '', err = ''; p.stdout.on('data', d => { out += d; }); p.stderr.on('data', d => { err += d; });
