@@ -665,31 +665,37 @@ static void test_transactions(void **state)
 static void test_wait_for_a_lock(void **state)
 {
     (void)state;
-    struct store *s = opened();
-    int ready[2];
+    int ready[2], go[2];
     char c;
     assert_int_equal(pipe(ready), 0);
+    assert_int_equal(pipe(go), 0);
     pid_t child = fork();
     if (child == 0) {
         struct store *mine = NULL;
         if (store_open(dir, false, &mine) < 0 || store_begin(mine) < 0 ||
-            write(ready[1], "r", 1) != 1)
+            write(ready[1], "r", 1) != 1 || read(go[0], &c, 1) != 1)
             _exit(1);
-        usleep(100 * 1000);
-        _exit(store_commit(mine) == 0 ? 0 : 1);
+        usleep(50 * 1000);
+        int r = store_commit(mine);
+        store_close(mine);
+        _exit(r == 0 ? 0 : 1);
     }
     assert_int_equal(read(ready[0], &c, 1), 1);
-    close(ready[0]);
-    close(ready[1]);
+    struct store *s = opened();
     store_busy_timeout(s, 0);
     assert_int_equal(store_begin(s), -EBUSY);
     store_busy_timeout(s, 60000);
+    assert_int_equal(write(go[1], "g", 1), 1);
     assert_int_equal(store_begin(s), 0);
     store_rollback(s);
     int status = -1;
     waitpid(child, &status, 0);
     assert_int_equal(status, 0);
     store_close(s);
+    close(ready[0]);
+    close(ready[1]);
+    close(go[0]);
+    close(go[1]);
 }
 
 static void test_checkpoint(void **state)
