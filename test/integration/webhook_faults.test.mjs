@@ -22,7 +22,8 @@ async function timed(f) {
   return [r, Date.now() - began];
 }
 
-const newPort = () => 20000 + Math.floor(Math.random() * 20000);
+// Below those that the system gives to outgoing connections: a client that tries again would connect to itself.
+const newPort = () => 20000 + Math.floor(Math.random() * 12000);
 
 function smallDisk(megabytes) {
   const dir = tempDir();
@@ -122,7 +123,7 @@ describe('faults of the store', { concurrency: 6 }, () => {
     })();
     while (Date.now() < until_) {
       const [, ms] = await timed(() => c.client.ping());
-      assert.ok(ms < 300, `ping took ${ms} ms`);
+      assert.ok(ms < 1000, `ping took ${ms} ms`);
       assert.equal((await request(c.url + '/healthz', { method: 'GET' })).status, 200);
       assert.equal((await request(c.url + '/readyz', { method: 'GET' })).status, 503);
       const list = await c.call('list_incidents');

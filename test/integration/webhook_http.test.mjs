@@ -30,7 +30,7 @@ const post = (body, more) => head(Buffer.byteLength(body), more) + body;
 const statuses = text => [...text.matchAll(/HTTP\/1\.1 (\d+) /g)].map(m => Number(m[1]));
 
 // While f runs, the client's pings and a health check must be answered promptly. Returns the longest wait.
-async function meanwhile(c, f, limit = sanitized ? 5000 : 400) {
+async function meanwhile(c, f, limit = sanitized ? 60_000 : 1000) {
   let running = true, longest = 0;
   const pinging = (async () => {
     while (running) {
@@ -57,7 +57,7 @@ describe('bodies', { concurrency: 3 }, () => {
     assert.equal(r.status, 200);
     assert.equal(r.json.accepted, 5000);
     assert.equal(new Set(r.json.incidents).size, 5000);
-    assert.ok(took < (sanitized ? 30_000 : 2500), `${took} ms`);
+    assert.ok(took < (sanitized ? 60_000 : 2500), `${took} ms`);
     assert.equal((await c.export()).length, 5000);
     await c.event(e => e.meta.kind === 'digest', 8000);
     await c.stop();
@@ -260,7 +260,7 @@ describe('connections', { concurrency: 4 }, () => {
 
   test('2,000 senders at once, a connection each', async () => {
     const c = await startChannel();
-    const answers = await meanwhile(c, () => Promise.all(Array.from({ length: 2000 }, (_, i) => c.post(alert(`s-${i % 50}`, { pod: `p-${i}` })))), 5000);
+    const answers = await meanwhile(c, () => Promise.all(Array.from({ length: 2000 }, (_, i) => c.post(alert(`s-${i % 50}`, { pod: `p-${i}` })))), sanitized ? 60_000 : 5000);
     assert.ok(answers.every(r => r.status === 200));
     const all = await c.export();
     assert.equal(all.length, 50);

@@ -6,6 +6,7 @@ import http from 'node:http';
 import test from 'node:test';
 import { binary, environment, notification, request, sleep, startChannel, tempDir, until } from '../support/channel.mjs';
 
+// Ports below those that the system gives to outgoing connections: a sender that tries again would connect to itself.
 const KILLS = Number(process.env.WEBHOOK_KILLS ?? 40), SENDERS = 6;
 
 // Without a session: a client that never says anything.
@@ -41,7 +42,7 @@ async function sender(n, url, until_, accepted) {
 }
 
 test(`${KILLS} SIGKILLs under load: every alert answered 200 is kept once and reaches a later session`, { timeout: 120_000 }, async () => {
-  const state = tempDir(), port = 20000 + process.pid % 20000;
+  const state = tempDir(), port = 20000 + process.pid % 12000;
   const env = { WEBHOOK_LISTEN: `127.0.0.1:${port}` };
   const accepted = new Map(), verdicts = new Map(), stop = { stop: false };
   const senders = Array.from({ length: SENDERS }, (_, n) => sender(n, `http://127.0.0.1:${port}/`, stop, accepted));
@@ -96,7 +97,7 @@ test(`${KILLS} SIGKILLs under load: every alert answered 200 is kept once and re
 });
 
 test('one of two processes of a store is killed again and again: senders that try again are always served', { timeout: 60_000 }, async () => {
-  const state = tempDir(), port = 40000 + process.pid % 20000, env = { WEBHOOK_LISTEN: `127.0.0.1:${port}` };
+  const state = tempDir(), port = 12000 + process.pid % 8000, env = { WEBHOOK_LISTEN: `127.0.0.1:${port}` };
   const accepted = new Map(), stop = { stop: false };
   const standby = await startChannel({ state, env, args: ['standby'], initialize: false });
   const senders = Array.from({ length: 3 }, (_, n) => sender(n, `http://127.0.0.1:${port}/`, stop, accepted));
