@@ -270,6 +270,12 @@ const char *const schema_steps[] = {
     "INSERT INTO pace SELECT 1, i." HOUR ", count(*), sum(max(v.at - i.opened_at, 0)) FROM verdict v"
     "  JOIN incident i ON i.id = v.incident_id WHERE i.kind <> 1 AND v.by <> 'memory'"
     "  AND v.id = (SELECT min(id) FROM verdict WHERE incident_id = i.id) GROUP BY 2;"
+    "INSERT INTO pace SELECT 0, " HOUR ", count(*), sum(max(taken_at - opened_at, 0)) FROM incident"
+    "  WHERE kind <> 1 AND taken_at IS NOT NULL GROUP BY 2;"
+    "INSERT INTO pace SELECT 3, i." HOUR ", count(*), 0 FROM verdict n JOIN verdict o ON o.id ="
+    "  (SELECT max(id) FROM verdict WHERE incident_id = n.incident_id AND id < n.id)"
+    "  JOIN incident i ON i.id = n.incident_id WHERE i.kind <> 1 AND n.verdict < 5 AND o.verdict < 5"
+    "  AND (n.verdict = 1) <> (o.verdict = 1) GROUP BY 2;"
     "INSERT INTO pace SELECT 2, " HOUR ", count(*), sum(max(closed_at - opened_at, 0)) FROM incident"
     "  WHERE kind <> 1 AND status = 1 AND closed_at IS NOT NULL AND " IS_REAL("verdict") " GROUP BY 2;",
 
