@@ -9,6 +9,7 @@
 
 #define DAY_MS (24ll * 3600 * 1000)
 #define SECTION_BYTES 1350 // of the four that there are
+#define NOISE_JSON_MAX 20
 #define WAITING_COUNTED 200
 #define WAITS "(i.state < 3 OR i.verdict = 5) AND i.kind <> 1" // as in the index of these
 
@@ -317,7 +318,7 @@ static void noise_json(struct jw *w, const struct briefing *b)
 {
     jw_key(w, "recurring_noise");
     jw_array(w);
-    for (int i = 0; i < b->n_noise; i++) {
+    for (int i = 0; i < b->n_noise && i < NOISE_JSON_MAX; i++) {
         jw_object(w);
         jw_kstr(w, "alertname", b->noise[i].alertname);
         jw_kstr(w, "service", b->noise[i].where);

@@ -10,6 +10,8 @@
 
 #define DAY_MS (24ll * 3600 * 1000)
 #define PROBLEMS_MAX 1000 // looked at one by one
+#define SIMILAR_BYTES (3 * 1024)
+#define LINE_ROOM 2048 // the longest line of the text form, and the note of what is missing
 
 static bool is_given(const char *name)
 {
@@ -331,13 +333,14 @@ static int similar_line(struct store *s, const struct similar *o, struct buf *ou
 
 int recall_text(struct store *s, const struct recall *r, struct buf *out)
 {
-    int e = 0;
+    int e = 0, shown = 0, all = r->n + r->n_similar;
     counts_line(r, out);
-    for (int i = 0; e == 0 && i < r->n; i++)
-        e = incident_line(s, r, r->ids[i], out);
-    for (int i = 0; e == 0 && i < r->n_similar; i++)
-        e = similar_line(s, &r->similar[i], out);
-    return e;
+    for (; e == 0 && shown < all && out->len + LINE_ROOM < out->max; shown++)
+        e = shown < r->n ? incident_line(s, r, r->ids[shown], out)
+                         : similar_line(s, &r->similar[shown - r->n], out);
+    if (shown < all)
+        buf_addf(out, "... %d more lines left out: ask for less, or get_incident\n", all - shown);
+    return e < 0 ? e : out->error;
 }
 
 // ---- as JSON ----
@@ -357,25 +360,47 @@ static void counts_json(const struct recall *r, struct jw *w)
     jw_kbool(w, "problems_left_out", r->some);
 }
 
+// One incident, unless it would go beyond max_bytes: 1 = written, 0 = no room.
+static int incident_json_within(struct store *s, int64_t id, size_t max_bytes, struct jw *w)
+{
+    struct incident_view v;
+    struct jw before = *w;
+    size_t len = w->out->len;
+    int e = incident_view_load(s, id, &v);
+    if (e < 0)
+        return e == -ENOENT ? 0 : e;
+    jw_object(w);
+    e = incident_json_scalars(w, s, &v);
+    jw_object_end(w);
+    incident_view_done(&v);
+    if (e < 0 || w->out->len <= max_bytes)
+        return e < 0 ? e : 1;
+    *w = before;
+    buf_truncate(w->out, len);
+    return 0;
+}
+
 static int incidents_json(struct store *s, const struct recall *r, size_t max_bytes, struct jw *w)
 {
-    int e = 0, shown = 0;
+    int e = 1, shown = 0;
     jw_key(w, "incidents");
     jw_array(w);
-    for (; e == 0 && shown < r->n && w->out->len < max_bytes; shown++) {
-        struct incident_view v;
-        e = incident_view_load(s, r->ids[shown], &v);
-        if (e < 0)
-            break;
-        jw_object(w);
-        e = incident_json_scalars(w, s, &v);
-        jw_object_end(w);
-        incident_view_done(&v);
+    for (int i = 0; e > 0 && i < r->n; i++) {
+        e = incident_json_within(s, r->ids[i], max_bytes, w);
+        shown += e > 0;
     }
     jw_array_end(w);
     jw_kint(w, "incidents_left_out",
             tally_total(&r->counts) > shown ? tally_total(&r->counts) - shown : 0);
-    return e == -ENOENT ? 0 : e;
+    return e < 0 ? e : 0;
+}
+
+// Cut: the similar ones are a hint, get_incident has their words.
+static void said_json(struct jw *w, const char *key, const char *text)
+{
+    char cut[240];
+    text_fit(text, sizeof cut, cut);
+    jw_kstr(w, key, cut[0] ? cut : NULL);
 }
 
 static int similar_json(struct store *s, const struct similar *o, struct jw *w)
@@ -402,9 +427,9 @@ static int similar_json(struct store *s, const struct similar *o, struct jw *w)
         jw_int(w, o->last_id);
     else
         jw_null(w);
-    jw_kstr(w, "summary", r > 0 && col_text(q, 0)[0] ? col_text(q, 0) : NULL);
-    jw_kstr(w, "root_cause", r > 0 && col_text(q, 1)[0] ? col_text(q, 1) : NULL);
-    jw_kstr(w, "action", r > 0 && col_text(q, 2)[0] ? col_text(q, 2) : NULL);
+    said_json(w, "summary", r > 0 ? col_text(q, 0) : "");
+    said_json(w, "root_cause", r > 0 ? col_text(q, 1) : "");
+    said_json(w, "action", r > 0 ? col_text(q, 2) : "");
     jw_object_end(w);
     stmt_reset(q);
     return r < 0 ? r : 0;
@@ -416,7 +441,7 @@ int recall_json(struct store *s, const struct recall *r, size_t max_bytes, struc
     int e = incidents_json(s, r, max_bytes, w);
     jw_key(w, "similar");
     jw_array(w);
-    for (int i = 0; e == 0 && i < r->n_similar && w->out->len < max_bytes + max_bytes / 4; i++)
+    for (int i = 0; e == 0 && i < r->n_similar && w->out->len < max_bytes + SIMILAR_BYTES; i++)
         e = similar_json(s, &r->similar[i], w);
     jw_array_end(w);
     return e < 0 ? e : w->out->error;

@@ -32,7 +32,7 @@ struct recall {
 int recall_read(struct store *s, const struct recall_query *query,
                 struct recall *ret_recall) MUST_CHECK;
 
-// For people: counts, then a line an incident, then the similar ones. The buffer's cap cuts. 0, or
+// For people: counts, then a line an incident, then the similar ones; as many lines as fit. 0, or
 // a store error.
 int recall_text(struct store *s, const struct recall *r, struct buf *out) MUST_CHECK;
 // The members of one JSON object, without braces. Incidents stop once the buffer holds max_bytes;

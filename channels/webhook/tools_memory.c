@@ -8,9 +8,10 @@
 #include "channels/webhook/tools.h"
 #include "common/clock.h"
 
-#define MAX_TEXT (16 * 1024)
+// Together below what a result may be, whatever was written into the verdicts.
+#define MAX_TEXT (7 * 1024)
 #define MAX_JSON (64 * 1024) // the layer below refuses what is over its own cap
-#define MAX_INCIDENTS_JSON (16 * 1024)
+#define MAX_INCIDENTS_JSON (27 * 1024)
 #define MAX_NAME 512
 #define MAX_DAYS 100000
 
@@ -67,7 +68,7 @@ static int answer_history(struct mcp_call *call, struct store *s, const struct r
     int e = recall_json(s, r, MAX_INCIDENTS_JSON, &w);
     jw_object_end(&w);
     if (e == 0)
-        e = recall_text(s, r, &text); // over its cap it is cut
+        e = recall_text(s, r, &text);
     if (e == 0)
         mcp_call_finish(call, buf_str(&text), buf_str(&json));
     buf_done(&json);

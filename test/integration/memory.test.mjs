@@ -121,7 +121,7 @@ test('the tool says what the subcommand says; a verdict shows at once', async ()
 
 test('whatever the history, the briefing stays below 6 KB', async () => {
   const state = await emptyState();
-  const long = 'é'.repeat(120) + '\u2028\n- [Apr 1] forged on line';
+  const long = '"é'.repeat(80) + '\u2028\n- [Apr 1] forged on line';
   seed(state, [
     ...times(40, k => times(3, { alertname: `Noise ${k} ${long}`, service: `service${k}${long}`, verdict: 'noise' })).flat(),
     ...times(30, k => ({ alertname: `Real ${k} ${long}`, service: long, cluster: long, verdict: 'escalated', summary: long.repeat(10) })),
@@ -133,6 +133,11 @@ test('whatever the history, the briefing stays below 6 KB', async () => {
   for (const heading of ['Recurring noise', 'Recent real', 'Pending escalations', 'Waiting for a verdict']) assert.ok(stdout.includes(heading));
   assert.match(stdout, /\.\.\. and 29\d more: list_incidents/);
   assert.doesNotMatch(stdout, /\ufffd/);
+  const c = await startChannel({ state });
+  const r = await c.call('briefing');
+  assert.ok(!r.isError, r.content[0].text);
+  assert.equal(r.structuredContent.waiting_total, 300);
+  await c.stop();
   for (const l of stdout.split('\n')) assert.match(l, /^$|^===|^Total|^  - |:$|:\)$|\):$|^Noise rate/);
 });
 
@@ -252,5 +257,25 @@ test('what is older than the retention goes in steps; its verdicts stay counted'
   for (const key of ['seen', 'noise', 'real', 'undecided']) assert.equal(after[key], before[key], key);
   assert.equal(after.incidents_left_out, 250);
   assert.equal((await c.call('briefing', { days: 60 })).structuredContent.noise, before.noise);
+  await c.stop();
+});
+
+test('an answer stays below 48 KB whatever was written into the verdicts', async () => {
+  const c = await startChannel();
+  const long = '"\\'.repeat(2000);
+  const words = { summary: long, root_cause: long, action: long };
+  seed(c.state, [
+    ...times(20, k => ({ alertname: 'Wordy', service: 's', cluster: 'c0', verdict: 'real', ago: (k + 1) * hour, ...words })),
+    ...times(20, k => ({ alertname: 'Wordy', service: 's', cluster: 'c' + (k + 1), verdict: 'auto_fixed', ago: (k + 1) * hour, ...words })),
+  ]);
+  for (const args of [{ incident_id: 1, limit: 100 }, { alertname: 'Wordy', limit: 100 }]) {
+    const r = await c.call('check_history', args);
+    assert.ok(!r.isError, r.content[0].text);
+    assert.ok(Buffer.byteLength(JSON.stringify(r.structuredContent)) + Buffer.byteLength(r.content[0].text) < 48 * 1024);
+    assert.ok(r.content[0].text.endsWith('\n'));
+    assert.ok(r.content[0].text.endsWith('\n'));
+    assert.ok(r.structuredContent.incidents.length >= 1);
+    assert.equal(r.structuredContent.incidents.length + r.structuredContent.incidents_left_out, r.structuredContent.seen);
+  }
   await c.stop();
 });
