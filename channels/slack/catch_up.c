@@ -18,6 +18,8 @@ enum {
     THREAD_MS = 2 * 24 * 3600 * 1000, // age of the messages under which replies are looked for
     RETRY_MS = 2000,
     MAX_RETRIES = 8,
+    STORE_RETRY_MS = 300,
+    MAX_STORE_RETRIES = 100,
 };
 
 // A run reads everybody's history and threads, or looks at one user's and at one thread.
@@ -33,6 +35,7 @@ struct catch_up {
     struct catch_up_handler handler;
     uv_timer_t timer;
     bool running, again, complete;
+    bool storing;             // what was read waits for the store
     bool complained;          // that history cannot be read
     struct scope scope, next; // of this run, and of the one after it when `again`
     unsigned retries;
@@ -158,8 +161,10 @@ static int one_message(struct catch_up *c, const cJSON *m)
 // History is newest first within and across pages, replies oldest first.
 static int pass_on(struct catch_up *c)
 {
-    int r = 0;
+    int r = c->handler.on_begin(c->handler.data);
     bool backwards = c->thread == 0;
+    if (r < 0)
+        return r;
     for (unsigned i = 0; r >= 0 && i < c->pages; i++) {
         const cJSON *page = c->held[backwards ? c->pages - 1 - i : i];
         const cJSON *list = json_arr(page, "messages");
@@ -167,7 +172,8 @@ static int pass_on(struct catch_up *c)
         for (int k = 0; r >= 0 && k < n; k++)
             r = one_message(c, cJSON_GetArrayItem(list, backwards ? n - 1 - k : k));
     }
-    return r;
+    int done = c->handler.on_commit(r >= 0, c->handler.data);
+    return done < 0 ? done : r;
 }
 
 // The escalations that are alive, however old their message is.
@@ -183,9 +189,22 @@ static void load_threads(struct catch_up *c)
     stmt_reset(q);
 }
 
+static void next_place(struct catch_up *c);
+
+static void on_store_timer(uv_timer_t *t)
+{
+    next_place(t->data);
+}
+
 static void next_place(struct catch_up *c)
 {
     int r = pass_on(c);
+    c->storing = r < 0 && ++c->retries <= MAX_STORE_RETRIES;
+    if (c->storing) { // another process holds the store
+        uv_timer_start(&c->timer, on_store_timer, STORE_RETRY_MS, 0);
+        return;
+    }
+    c->retries = 0;
     drop_pages(c);
     if (r < 0) {
         c->complete = false;
@@ -322,7 +341,8 @@ static void begin_or_queue(struct catch_up *c, const struct scope *scope)
                               strcmp(c->next.thread, scope->thread) == 0);
     c->next = same ? *scope : (struct scope){.user = ""};
     c->again = true;
-    if (uv_is_active((uv_handle_t *)&c->timer)) { // waiting to try again: now is better
+    if (uv_is_active((uv_handle_t *)&c->timer) &&
+        !c->storing) { // waiting to try again: now is better
         uv_timer_stop(&c->timer);
         c->retries = 0;
         ask(c);

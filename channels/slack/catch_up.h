@@ -11,6 +11,9 @@
 struct catch_up;
 
 struct catch_up_handler {
+    // Around the messages of one place: they are stored together or not at all.
+    int (*on_begin)(void *data);
+    int (*on_commit)(bool keep, void *data);
     // A message, oldest first; it may have been seen before. 0, or <0 = stop: it will be read
     // again.
     int (*on_message)(const struct slack_event *e, void *data);

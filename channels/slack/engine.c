@@ -36,9 +36,10 @@ struct engine {
     const struct config *config;
     struct engine_handler handler;
     bool listen, configured, holds, running, closing, flushed;
-    bool asked;                          // whether the lease is free
-    bool known;                          // auth.test has succeeded
-    bool incomplete;                     // the last catching up was given up
+    bool asked;      // whether the lease is free
+    bool known;      // auth.test has succeeded
+    bool incomplete; // the last catching up was given up
+    bool batch_changed;
     bool look_pending;                   // a look at the history is due
     char look_user[24], look_thread[32]; // "" for everybody
     int64_t looked_at;                   // boot ms
@@ -205,9 +206,34 @@ static void on_envelope(struct envelope *env, void *data)
         hold(e, env);
 }
 
+static int on_batch_begin(void *data)
+{
+    struct engine *e = data;
+    e->batch_changed = false;
+    return store_begin(e->store);
+}
+
 static int on_history(const struct slack_event *event, void *data)
 {
-    return take_in(data, event, "");
+    struct engine *e = data;
+    struct inbound in = inbound_of(e);
+    in.batch = true;
+    int r = inbound_event(&in, event, "", moment_now());
+    e->batch_changed |= r > 0;
+    return r;
+}
+
+static int on_batch_commit(bool keep, void *data)
+{
+    struct engine *e = data;
+    if (!keep) {
+        store_rollback(e->store);
+        return 0;
+    }
+    int r = store_commit(e->store);
+    if (r == 0 && e->batch_changed)
+        engine_changed(e);
+    return r;
 }
 
 static void on_caught_up(bool complete, int64_t newest_us, bool more, void *data)
@@ -218,7 +244,7 @@ static void on_caught_up(bool complete, int64_t newest_us, bool more, void *data
         e->horizon_us = e->run_live_us;
     if (newest_us > e->horizon_us)
         e->horizon_us = newest_us;
-    e->uncovered_since = e->live_us > e->horizon_us ? e->run_since : 0;
+    e->uncovered_since = e->live_us > e->horizon_us ? clock_boot_ms() : 0;
     if (more)
         run_begins(e);
     notify_soon(e);
@@ -353,7 +379,11 @@ static int start_running(struct engine *e)
         .on_sent = on_sent, .on_failed = on_failed, .on_done = on_row_done, .data = e};
     struct socket_handler so = {
         .on_up = on_up, .on_state = on_socket_state, .on_envelope = on_envelope, .data = e};
-    struct catch_up_handler ch = {.on_message = on_history, .on_end = on_caught_up, .data = e};
+    struct catch_up_handler ch = {.on_begin = on_batch_begin,
+                                  .on_commit = on_batch_commit,
+                                  .on_message = on_history,
+                                  .on_end = on_caught_up,
+                                  .data = e};
     bool plain = strncmp(c->slack_api_url, "http://", 7) == 0;
     int r = moment_rebase(e->store, moment_now(), e->people.nag_ms ? e->people.nag_ms : 1);
     if (r == 0)

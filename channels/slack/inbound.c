@@ -365,12 +365,14 @@ int inbound_event(const struct inbound *in, const struct slack_event *e, const c
                       e->user);
         return 0;
     }
-    int r = store_begin(in->store);
+    int r = in->batch ? 0 : store_begin(in->store);
     if (r < 0)
         return r;
     r = is_first(in->store, e, event_id, now.wall);
     if (r > 0)
         r = verdict == ACCESS_OK ? act(in, e, now) : on_stranger(in, e, now);
+    if (in->batch)
+        return r;
     if (r < 0) {
         store_rollback(in->store);
         return r;

@@ -10,6 +10,7 @@ struct inbound {
     struct store *store;
     const struct access *access;
     const struct escalation_people *people;
+    bool batch; // the caller has begun a transaction and ends it
 };
 
 // event_id: of the envelope when the event has none ("" from history). Returns 1 when something

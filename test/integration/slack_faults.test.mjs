@@ -168,7 +168,7 @@ describe('slack-channel', { concurrency: 3 }, () => {
       const click = slack.click('Acknowledge', { ts: p.ts });
       await sleep(500);
       assert.ok(said.every(m => !m.envelope.acked) && !click.acked);
-      await s.waitEvent('acknowledged'); await s.waitEvent('c');
+      await s.waitEvent('acknowledged'); await s.waitEvent(e => e.content === 'c');
       assert.deepEqual(texts(s).filter(t => t.length === 1), ['a', 'b', 'c']);
       assert.ok(said.every(m => m.envelope.acked) && click.acked);
     });
