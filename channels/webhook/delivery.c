@@ -241,19 +241,22 @@ static void send_one(struct delivery *d, struct outgoing *o, int64_t now)
 
 static int mark_digest(struct delivery *d, int64_t now, int64_t asked_before)
 {
-    // Everything undecided of the time before the session, or everything that is due.
+    // Everything undecided of the time before the session but what this session took already, or
+    // everything that is due. With a clock set back, some was asked in the future.
     struct stmt *q =
         asked_before
             ? store_sql(d->store,
                         "UPDATE incident SET due_at = -1 WHERE id IN (SELECT id FROM incident "
                         "WHERE state < 3 AND kind <> 1"
-                        " AND (asked_at < ?1 OR state > 0) LIMIT ?2)") // a clock set back: asked in
-                                                                       // the future
+                        " AND (asked_at < ?1 OR state > 0)"
+                        " AND NOT (state = 2 AND since_at BETWEEN ?1 AND ?3) LIMIT ?2)")
             : store_sql(d->store, "UPDATE incident SET due_at = -1 WHERE id IN (SELECT id FROM "
                                   "incident WHERE due_at <= ?1 AND due_at >= 0"
                                   " LIMIT ?2)");
     bind_int(q, 1, asked_before ? asked_before : now);
     bind_int(q, 2, DIGEST_MAX);
+    if (asked_before)
+        bind_int(q, 3, clock_wall_ms());
     return stmt_run(q);
 }
 

@@ -550,3 +550,16 @@ test('resolutions beyond the budget are one line of a digest', async () => {
   assert.match(digest.content, /3 resolved: #1, #2, #3/);
   await c.stop();
 });
+
+test('what a session took before its first push is not asked again', async () => {
+  const state = tempDir();
+  const first = await startChannel({ state });
+  await first.post(notification([critical, { ...critical, service: 'other' }]));
+  await first.stop();
+  const second = await startChannel({ state });
+  await second.call('get_incident', { incident_id: 1 });
+  const digest = await second.event();
+  assert.match(digest.content, /^1 incident .*\n.*#2 other/);
+  assert.deepEqual((await second.export()).map(i => i.state), ['taken', 'pushed']);
+  await second.stop();
+});
