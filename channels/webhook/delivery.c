@@ -20,7 +20,7 @@
 #define TICK_MS 500
 #define BATCH 32 // events in one transaction
 #define MAX_DELIVERY 3
-#define DIGEST_MAX 20000 // incidents that one digest folds
+#define DIGEST_MAX 200000 // incidents that one digest folds: the rest comes in the next
 #define SWEEP_MS 60000
 #define PAGER_MS 1000
 #define BUSY_MS 1500
