@@ -18,16 +18,6 @@
 
 static _Thread_local char why_text[96];
 
-static unsigned hex4(const char *p)
-{
-    unsigned v = 0;
-    for (int i = 0; i < 4; i++) {
-        char c = p[i];
-        v = v << 4 | (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-    }
-    return v;
-}
-
 // The mending walks over text whose grammar json_scan has checked: escapes are whole, strings end.
 
 static size_t mend_escape(struct buf *out, const char *p, size_t n)
@@ -36,9 +26,10 @@ static size_t mend_escape(struct buf *out, const char *p, size_t n)
         buf_add(out, p, 2);
         return 2;
     }
-    unsigned u = hex4(p + 2);
+    unsigned u = json_scan_hex4(p + 2);
     if (u >= 0xd800 && u <= 0xdfff) {
-        unsigned low = u < 0xdc00 && n >= 12 && p[6] == '\\' && p[7] == 'u' ? hex4(p + 8) : 0;
+        unsigned low =
+            u < 0xdc00 && n >= 12 && p[6] == '\\' && p[7] == 'u' ? json_scan_hex4(p + 8) : 0;
         if (low >= 0xdc00 && low <= 0xdfff) {
             buf_add(out, p, 12);
             return 12;

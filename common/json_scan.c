@@ -342,7 +342,7 @@ size_t json_scan_offset(const struct json_scan *s)
     return (size_t)(s->p - s->start);
 }
 
-static unsigned hex4(const char *p)
+unsigned json_scan_hex4(const char *p)
 {
     unsigned v = 0;
     for (int i = 0; i < 4; i++) {
@@ -385,12 +385,12 @@ static size_t unescape(struct buf *out, const char *p, size_t n)
         buf_addc(out, at ? to[at - from] : p[1]);
         return 2;
     }
-    unsigned u = hex4(p + 2);
+    unsigned u = json_scan_hex4(p + 2);
     if (u < 0xd800 || u > 0xdfff) {
         add_code_point(out, u);
         return 6;
     }
-    unsigned low = u < 0xdc00 && n >= 12 && p[6] == '\\' && p[7] == 'u' ? hex4(p + 8) : 0;
+    unsigned low = u < 0xdc00 && n >= 12 && p[6] == '\\' && p[7] == 'u' ? json_scan_hex4(p + 8) : 0;
     if (low < 0xdc00 || low > 0xdfff) {
         add_code_point(out, 0xfffd);
         return 6;

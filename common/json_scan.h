@@ -42,3 +42,6 @@ size_t json_scan_offset(const struct json_scan *s); // of the cursor, for messag
 // escapes undone, NUL dropped, lone surrogates and invalid UTF-8 as U+FFFD. Never more than three
 // times the bytes of `raw`. Returns 0 or buf's error.
 int json_scan_text(struct buf *out, struct str raw);
+
+// The value of the four digits of a \uXXXX escape whose grammar was checked.
+unsigned json_scan_hex4(const char *p);
