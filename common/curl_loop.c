@@ -31,7 +31,7 @@ static void handle_closed(struct curl_loop *c)
     if (--c->handles > 0)
         return;
     free(c);
-    curl_global_cleanup();
+    libcurl.global_cleanup();
 }
 
 static void on_poll_closed(uv_handle_t *handle)
@@ -58,12 +58,12 @@ static void report(struct curl_loop *c)
 {
     int left;
     CURLMsg *m;
-    while (!c->closing && (m = curl_multi_info_read(c->multi, &left))) {
+    while (!c->closing && (m = libcurl.multi_info_read(c->multi, &left))) {
         if (m->msg != CURLMSG_DONE)
             continue;
         struct curl_transfer *t = NULL;
         CURLcode result = m->data.result;
-        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &t);
+        libcurl.easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &t);
         end(t, result);
     }
 }
@@ -85,7 +85,7 @@ static void fail_all(struct curl_loop *c)
 static void act(struct curl_loop *c, curl_socket_t fd, int events)
 {
     int running;
-    if (curl_multi_socket_action(c->multi, fd, events, &running) == CURLM_OK)
+    if (libcurl.multi_socket_action(c->multi, fd, events, &running) == CURLM_OK)
         report(c);
     else
         fail_all(c);
@@ -133,7 +133,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *o
         if (p) {
             uv_poll_stop(&p->poll); // frees the descriptor for another poll handle at once
             uv_close((uv_handle_t *)&p->poll, on_poll_closed);
-            curl_multi_assign(c->multi, fd, NULL);
+            libcurl.multi_assign(c->multi, fd, NULL);
         }
         return 0;
     }
@@ -141,7 +141,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *user, void *o
         p = poll_new(c, fd);
         if (!p)
             return -1;
-        curl_multi_assign(c->multi, fd, p);
+        libcurl.multi_assign(c->multi, fd, p);
     }
     int events = 0;
     if (what & CURL_POLL_IN)
@@ -163,29 +163,32 @@ static int on_timeout_change(CURLM *multi, long ms, void *user)
 
 int curl_loop_new(uv_loop_t *loop, struct curl_loop **ret_loop)
 {
+    int r = curl_lib_load();
+    if (r < 0)
+        return r;
     struct curl_loop *c = calloc(1, sizeof *c);
     if (!c)
         return -ENOMEM;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (libcurl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         free(c);
         return -ENOMEM;
     }
-    c->multi = curl_multi_init();
-    int r = c->multi ? uv_timer_init(loop, &c->timer) : -ENOMEM;
+    c->multi = libcurl.multi_init();
+    r = c->multi ? uv_timer_init(loop, &c->timer) : -ENOMEM;
     if (r < 0) {
-        curl_multi_cleanup(c->multi);
-        curl_global_cleanup();
+        libcurl.multi_cleanup(c->multi);
+        libcurl.global_cleanup();
         free(c);
         return r;
     }
     c->loop = loop;
     c->timer.data = c;
     c->handles = 1;
-    curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
-    curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timeout_change);
-    curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
-    curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)MAX_IDLE_CONNECTIONS);
+    libcurl.multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    libcurl.multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
+    libcurl.multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, on_timeout_change);
+    libcurl.multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
+    libcurl.multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)MAX_IDLE_CONNECTIONS);
     *ret_loop = c;
     return 0;
 }
@@ -193,8 +196,8 @@ int curl_loop_new(uv_loop_t *loop, struct curl_loop **ret_loop)
 int curl_loop_add(struct curl_loop *c, struct curl_transfer *t)
 {
     t->done = false;
-    if (curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t) != CURLE_OK ||
-        curl_multi_add_handle(c->multi, t->easy) != CURLM_OK)
+    if (libcurl.easy_setopt(t->easy, CURLOPT_PRIVATE, t) != CURLE_OK ||
+        libcurl.multi_add_handle(c->multi, t->easy) != CURLM_OK)
         return -ENOMEM;
     t->prev = NULL;
     t->next = c->first;
@@ -213,7 +216,7 @@ void curl_loop_remove(struct curl_loop *c, struct curl_transfer *t)
     if (t->next)
         t->next->prev = t->prev;
     t->next = t->prev = NULL;
-    curl_multi_remove_handle(c->multi, t->easy);
+    libcurl.multi_remove_handle(c->multi, t->easy);
 }
 
 void curl_loop_close(struct curl_loop *c)
@@ -222,7 +225,7 @@ void curl_loop_close(struct curl_loop *c)
         return;
     assert(!c->first && !c->closing);
     // Idle connections end here, and with them what is left of the poll handles.
-    curl_multi_cleanup(c->multi);
+    libcurl.multi_cleanup(c->multi);
     c->closing = true;
     uv_timer_stop(&c->timer);
     uv_close((uv_handle_t *)&c->timer, on_timer_closed);
@@ -239,22 +242,22 @@ static bool is_loopback(const char *host)
 // 1: plain http to loopback, 0: https, else the error of curl_loop_easy.
 static int check_url(const char *url, bool allow_plain_loopback)
 {
-    CURLU *u = curl_url();
+    CURLU *u = libcurl.url();
     if (!u)
         return -ENOMEM;
     char *scheme = NULL, *host = NULL;
     int r = -EINVAL;
-    if (curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
-        curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-        curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
+    if (libcurl.url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
+        libcurl.url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+        libcurl.url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
         if (strcmp(scheme, "https") == 0)
             r = 0;
         else if (strcmp(scheme, "http") == 0)
             r = allow_plain_loopback && is_loopback(host) ? 1 : -EPERM;
     }
-    curl_free(scheme);
-    curl_free(host);
-    curl_url_cleanup(u);
+    libcurl.free(scheme);
+    libcurl.free(host);
+    libcurl.url_cleanup(u);
     return r;
 }
 
@@ -264,38 +267,38 @@ static bool set_common(CURL *easy, const char *url, bool plain)
     if (ca_file && !*ca_file)
         ca_file = NULL;
     bool ok =
-        curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https") == CURLE_OK &&
+        libcurl.easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
+        libcurl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https") == CURLE_OK &&
         // With h2 on offer a server may take it, and an upgrade then hangs without a word.
-        curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_USERAGENT, "sre-channels/" SRE_VERSION) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
+        libcurl.easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
+        libcurl.easy_setopt(easy, CURLOPT_USERAGENT, "sre-channels/" SRE_VERSION) == CURLE_OK &&
+        libcurl.easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+        libcurl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+        libcurl.easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L) == CURLE_OK &&
+        libcurl.easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L) == CURLE_OK &&
         // Without it, giving up on a slow name server waits for its thread, and the whole loop with
         // it.
-        curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS) == CURLE_OK;
+        libcurl.easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
+        libcurl.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS) == CURLE_OK;
     if (ok && plain)
-        ok = curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK;
+        ok = libcurl.easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK;
     if (ok && ca_file)
-        ok = curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file) == CURLE_OK;
+        ok = libcurl.easy_setopt(easy, CURLOPT_CAINFO, ca_file) == CURLE_OK;
     // With a folder beside the file libcurl parses the whole file again for every connection, some
     // 30 ms of the loop's.
     const char *file = NULL;
-    if (ok && curl_easy_getinfo(easy, CURLINFO_CAINFO, &file) == CURLE_OK && (file || ca_file))
-        ok = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK;
+    if (ok && libcurl.easy_getinfo(easy, CURLINFO_CAINFO, &file) == CURLE_OK && (file || ca_file))
+        ok = libcurl.easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK;
     return ok;
 }
 
 CURL *curl_loop_easy(const char *url, bool allow_plain_loopback, int *ret_error)
 {
     int r = check_url(url, allow_plain_loopback);
-    CURL *easy = r < 0 ? NULL : curl_easy_init();
+    CURL *easy = r < 0 ? NULL : libcurl.easy_init();
     if (easy && set_common(easy, url, r == 1))
         return easy;
-    curl_easy_cleanup(easy);
+    libcurl.easy_cleanup(easy);
     *ret_error = r < 0 ? r : -ENOMEM;
     return NULL;
 }

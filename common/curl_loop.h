@@ -4,10 +4,9 @@
 // nothing, so that a WebSocket in its own one is never pruned for another transfer's sake. Only
 // http_client.c and curl_pipe.c include this.
 
-#include <curl/curl.h>
 #include <uv.h>
 
-#include "common/base.h"
+#include "common/curl_lib.h"
 
 struct curl_loop;
 
@@ -22,7 +21,8 @@ struct curl_transfer {
     bool done;
 };
 
-// Borrows loop until the handles are closed. -ENOMEM or a UV_E* code.
+// Loads libcurl. Borrows loop until the handles are closed. -ELIBACC (no libcurl), -ENOMEM or a
+// UV_E* code.
 int curl_loop_new(uv_loop_t *loop, struct curl_loop **ret_loop) MUST_CHECK;
 
 // Starts a transfer; on_done never comes from within. Uses CURLOPT_PRIVATE. -ENOMEM.

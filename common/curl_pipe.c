@@ -43,7 +43,7 @@ void curl_pipe_close(struct curl_pipe *p)
         uv_close((uv_handle_t *)&p->poll, on_handle_closed);
     }
     curl_loop_remove(p->curl, &p->transfer); // closes the socket
-    curl_easy_cleanup(p->transfer.easy);
+    libcurl.easy_cleanup(p->transfer.easy);
     curl_loop_close(p->curl);
     uv_close((uv_handle_t *)&p->idle, on_handle_closed);
 }
@@ -51,7 +51,7 @@ void curl_pipe_close(struct curl_pipe *p)
 ssize_t curl_pipe_read(struct curl_pipe *p, void *to, size_t n)
 {
     size_t got = 0;
-    CURLcode r = curl_easy_recv(p->transfer.easy, to, n, &got);
+    CURLcode r = libcurl.easy_recv(p->transfer.easy, to, n, &got);
     if (r == CURLE_AGAIN)
         return 0;
     return r == CURLE_OK && got > 0 ? (ssize_t)got : -ECONNRESET;
@@ -62,7 +62,7 @@ int curl_pipe_flush(struct curl_pipe *p)
     while (p->out_at < p->out_len) {
         size_t n = 0;
         CURLcode r =
-            curl_easy_send(p->transfer.easy, p->out + p->out_at, p->out_len - p->out_at, &n);
+            libcurl.easy_send(p->transfer.easy, p->out + p->out_at, p->out_len - p->out_at, &n);
         p->blocked = r == CURLE_AGAIN;
         if (p->blocked)
             return 0;
@@ -124,7 +124,7 @@ void curl_pipe_again(struct curl_pipe *p)
 static int start_poll(struct curl_pipe *p)
 {
     curl_socket_t fd = CURL_SOCKET_BAD;
-    curl_easy_getinfo(p->transfer.easy, CURLINFO_ACTIVESOCKET, &fd);
+    libcurl.easy_getinfo(p->transfer.easy, CURLINFO_ACTIVESOCKET, &fd);
     if (fd == CURL_SOCKET_BAD)
         return -ENOTCONN;
     int r = uv_poll_init_socket(p->loop, &p->poll, fd);
@@ -140,7 +140,7 @@ static void on_done(struct curl_transfer *t, CURLcode result)
 {
     struct curl_pipe *p = CONTAINER_OF(t, struct curl_pipe, transfer);
     if (result != CURLE_OK) {
-        const char *text = p->curl_error[0] ? p->curl_error : curl_easy_strerror(result);
+        const char *text = p->curl_error[0] ? p->curl_error : libcurl.easy_strerror(result);
         p->events->on_failed(result == CURLE_OPERATION_TIMEDOUT ? -ETIMEDOUT : -EIO, text, p->data);
     } else if (start_poll(p) < 0) {
         p->events->on_failed(-EIO, "no poll handle for the socket", p->data);
@@ -166,9 +166,9 @@ static int prepare(struct curl_pipe *p, const char *url, bool allow_plain_loopba
     p->transfer = (struct curl_transfer){.easy = easy, .on_done = on_done};
     if (!easy)
         return error;
-    curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, p->curl_error);
-    curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
+    libcurl.easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
+    libcurl.easy_setopt(easy, CURLOPT_ERRORBUFFER, p->curl_error);
+    libcurl.easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket_made);
     return curl_loop_add(p->curl, &p->transfer);
 }
 
@@ -182,10 +182,13 @@ int curl_pipe_open(uv_loop_t *loop, const char *url, bool allow_plain_loopback,
     p->data = data;
     p->loop = loop;
     int r = curl_loop_new(loop, &p->curl);
-    if (r == 0)
-        r = prepare(p, url, allow_plain_loopback);
     if (r < 0) {
-        curl_easy_cleanup(p->transfer.easy);
+        free(p);
+        return r;
+    }
+    r = prepare(p, url, allow_plain_loopback);
+    if (r < 0) {
+        libcurl.easy_cleanup(p->transfer.easy);
         curl_loop_close(p->curl);
         free(p);
         return r;
@@ -199,24 +202,27 @@ int curl_pipe_open(uv_loop_t *loop, const char *url, bool allow_plain_loopback,
 
 int curl_pipe_split_url(const char *url, struct buf *authority, struct buf *target)
 {
-    CURLU *u = curl_url();
+    int r = curl_lib_load();
+    if (r < 0)
+        return r;
+    CURLU *u = libcurl.url();
     char *host = NULL, *port = NULL, *path = NULL, *query = NULL;
-    int r = u ? 0 : -ENOMEM;
-    if (r == 0 &&
-        (curl_url_set(u, CURLUPART_URL, url, 0) || curl_url_get(u, CURLUPART_HOST, &host, 0) ||
-         curl_url_get(u, CURLUPART_PATH, &path, 0)))
+    r = u ? 0 : -ENOMEM;
+    if (r == 0 && (libcurl.url_set(u, CURLUPART_URL, url, 0) ||
+                   libcurl.url_get(u, CURLUPART_HOST, &host, 0) ||
+                   libcurl.url_get(u, CURLUPART_PATH, &path, 0)))
         r = -EINVAL;
     if (r == 0) {
-        curl_url_get(u, CURLUPART_PORT, &port, 0);   // absent unless the URL names one
-        curl_url_get(u, CURLUPART_QUERY, &query, 0); // likewise
+        libcurl.url_get(u, CURLUPART_PORT, &port, 0);   // absent unless the URL names one
+        libcurl.url_get(u, CURLUPART_QUERY, &query, 0); // likewise
         buf_addf(authority, "%s%s%s", host, port ? ":" : "", port ? port : "");
         buf_addf(target, "%s%s%s", path, query ? "?" : "", query ? query : "");
         r = authority->error ? authority->error : target->error;
     }
-    curl_free(host);
-    curl_free(port);
-    curl_free(path);
-    curl_free(query);
-    curl_url_cleanup(u);
+    libcurl.free(host);
+    libcurl.free(port);
+    libcurl.free(path);
+    libcurl.free(query);
+    libcurl.url_cleanup(u);
     return r == -E2BIG ? -EINVAL : r;
 }

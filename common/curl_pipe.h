@@ -26,7 +26,7 @@ struct curl_pipe_events {
 };
 
 // Starts to connect; no event comes from within. url is http(s), see curl_loop_easy for what is
-// allowed. Borrows loop and events. -EINVAL, -EPERM, -ENOMEM or a UV_E* code.
+// allowed. Borrows loop and events. -EINVAL, -EPERM, -ELIBACC, -ENOMEM or a UV_E* code.
 int curl_pipe_open(uv_loop_t *loop, const char *url, bool allow_plain_loopback,
                    const struct curl_pipe_events *events, void *data,
                    struct curl_pipe **ret_pipe) MUST_CHECK;
@@ -53,5 +53,5 @@ void curl_pipe_watch(struct curl_pipe *p, bool reading);
 void curl_pipe_again(struct curl_pipe *p); // on_ready in the next turn of the loop, once
 
 // "host:port" as a Host header has it, and the path with its query. 0, -EINVAL (not a URL, too
-// long) or -ENOMEM.
+// long), -ELIBACC or -ENOMEM.
 int curl_pipe_split_url(const char *url, struct buf *authority, struct buf *target) MUST_CHECK;

@@ -33,8 +33,8 @@ struct http_call {
 
 static void call_free(struct http_call *call)
 {
-    curl_easy_cleanup(call->transfer.easy);
-    curl_slist_free_all(call->headers);
+    libcurl.easy_cleanup(call->transfer.easy);
+    libcurl.slist_free_all(call->headers);
     if (call->fd >= 0)
         close(call->fd);
     buf_done(&call->answer);
@@ -115,8 +115,8 @@ static void on_done(struct curl_transfer *t, CURLcode result)
     struct http_call *call = CONTAINER_OF(t, struct http_call, transfer);
     long status = 0;
     curl_off_t retry_after = 0;
-    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after);
+    libcurl.easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    libcurl.easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &retry_after);
 
     struct http_call_response r = {
         .error_text = "",
@@ -128,7 +128,7 @@ static void on_done(struct curl_transfer *t, CURLcode result)
     if (result != CURLE_OK) {
         r.outcome = call->asked ? HTTP_UNKNOWN : HTTP_NOT_SENT;
         r.error = error_of(call, result);
-        r.error_text = call->error_text[0] ? call->error_text : curl_easy_strerror(result);
+        r.error_text = call->error_text[0] ? call->error_text : libcurl.easy_strerror(result);
         if (call->too_large)
             r.error_text = "the answer is too large";
     }
@@ -181,7 +181,7 @@ static int add_header(struct http_call *call, const char *line)
 {
     if (!is_clean(line))
         return -EINVAL;
-    struct curl_slist *list = curl_slist_append(call->headers, line);
+    struct curl_slist *list = libcurl.slist_append(call->headers, line);
     if (!list)
         return -ENOMEM;
     call->headers = list;
@@ -204,7 +204,7 @@ static int set_headers(struct http_call *call, const struct http_call_request *r
             e = add_header(call, line.data);
         buf_done(&line);
     }
-    if (e == 0 && curl_easy_setopt(call->transfer.easy, CURLOPT_HTTPHEADER, call->headers))
+    if (e == 0 && libcurl.easy_setopt(call->transfer.easy, CURLOPT_HTTPHEADER, call->headers))
         e = -ENOMEM;
     return e;
 }
@@ -217,18 +217,18 @@ static int set_body(struct http_call *call, const struct http_call_request *r)
         if (call->fd < 0)
             return -errno;
         call->body_size = r->body_size;
-        curl_easy_setopt(easy, CURLOPT_POST, 1L);
-        curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read_file);
-        curl_easy_setopt(easy, CURLOPT_READDATA, call);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_size);
+        libcurl.easy_setopt(easy, CURLOPT_POST, 1L);
+        libcurl.easy_setopt(easy, CURLOPT_READFUNCTION, on_read_file);
+        libcurl.easy_setopt(easy, CURLOPT_READDATA, call);
+        libcurl.easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_size);
     } else if (r->body.p || strcmp(r->method, "POST") == 0 || strcmp(r->method, "PUT") == 0) {
         call->body = malloc(r->body.n + 1);
         if (!call->body)
             return -ENOMEM;
         if (r->body.n)
             memcpy(call->body, r->body.p, r->body.n);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.n);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body);
+        libcurl.easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.n);
+        libcurl.easy_setopt(easy, CURLOPT_POSTFIELDS, call->body);
     }
     return 0;
 }
@@ -238,24 +238,24 @@ static int set_request(struct http_call *call, const struct http_call_request *r
     CURL *easy = call->transfer.easy;
     if (!r->method || !is_clean(r->method) || strchr(r->method, ' '))
         return -EINVAL;
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error_text);
-    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
-    curl_easy_setopt(easy, CURLOPT_PREREQDATA, call);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
-    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, r->repeatable ? 0L : 1L);
+    libcurl.easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error_text);
+    libcurl.easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
+    libcurl.easy_setopt(easy, CURLOPT_PREREQDATA, call);
+    libcurl.easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head);
+    libcurl.easy_setopt(easy, CURLOPT_HEADERDATA, call);
+    libcurl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    libcurl.easy_setopt(easy, CURLOPT_WRITEDATA, call);
+    libcurl.easy_setopt(easy, CURLOPT_FRESH_CONNECT, r->repeatable ? 0L : 1L);
     unsigned timeout = r->timeout_ms ? r->timeout_ms : HTTP_CLIENT_TIMEOUT_MS;
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout);
+    libcurl.easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout);
     int e = set_body(call, r);
     if (e == 0)
         e = set_headers(call, r);
     if (e < 0)
         return e;
     if (strcmp(r->method, "HEAD") == 0)
-        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-    else if (curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, r->method) != CURLE_OK)
+        libcurl.easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    else if (libcurl.easy_setopt(easy, CURLOPT_CUSTOMREQUEST, r->method) != CURLE_OK)
         return -ENOMEM;
     return 0;
 }
@@ -298,7 +298,7 @@ int http_client_call(struct http_client *c, const struct http_call_request *r, h
 const char *http_call_header(const struct http_call *call, const char *name)
 {
     struct curl_header *h = NULL;
-    if (curl_easy_header(call->transfer.easy, name, 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
+    if (libcurl.easy_header(call->transfer.easy, name, 0, CURLH_HEADER, -1, &h) != CURLHE_OK)
         return "";
     return h->value;
 }

@@ -57,7 +57,8 @@ struct http_call_response {
 // the client.
 typedef void (*http_call_fn)(const struct http_call_response *r, void *data);
 
-// Borrows loop until its handles are closed. -ENOMEM or a UV_E* code.
+// Borrows loop until its handles are closed. -ELIBACC (libcurl is not installed), -ENOMEM or a
+// UV_E* code.
 int http_client_new(uv_loop_t *loop, struct http_client **ret_client) MUST_CHECK;
 
 // Cancels every call (no callback comes) and frees the client in a later turn of the loop. NULL is

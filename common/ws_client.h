@@ -63,7 +63,7 @@ struct ws_handler {
 
 // Starts to connect. No callback ever comes from within ws_open, ws_send, ws_ping or ws_close.
 // Borrows loop and handler. Errors: -EINVAL (not a ws or wss URL), -EPERM (ws beyond loopback),
-// -ENOMEM, a UV_E* code.
+// -ELIBACC (libcurl is not installed), -ENOMEM, a UV_E* code.
 int ws_open(uv_loop_t *loop, const struct ws_options *options, const struct ws_handler *handler,
             void *data, struct ws **ret_ws) MUST_CHECK;
 

@@ -252,9 +252,13 @@ static void check_slack(struct doctor *d)
 {
     const struct config *c = d->config;
     char detail[256];
-    if (slack_api_new(&d->loop, c->slack_api_url, c->slack_bot_token, c->slack_app_token, &d->api) <
-        0)
+    int r =
+        slack_api_new(&d->loop, c->slack_api_url, c->slack_bot_token, c->slack_app_token, &d->api);
+    if (r < 0) {
+        verdict(d, "requests", false, strerror(-r),
+                r == -ELIBACC ? "install libcurl4" : "end what uses up the memory");
         return;
+    }
     bool ok = ask(d, "auth.test", "");
     snprintf(detail, sizeof detail, "%.90s%.150s", ok ? "workspace " : "", ok ? d->team : d->error);
     verdict(d, "auth.test", ok, detail, how_to_mend(d));

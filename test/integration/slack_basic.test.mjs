@@ -69,6 +69,20 @@ describe('slack-channel as a program', { concurrency: 4 }, () => {
     assert.deepEqual(JSON.parse(d.stdout).checks.map(c => c.status), ['failed', 'failed', 'failed']);
   });
 
+  test('loads libcurl when it is needed, and says that it is missing', async () => {
+    const idle = await session();
+    assert.doesNotMatch(fs.readFileSync(`/proc/${idle.pid}/maps`, 'utf8'), /libcurl/);
+    const folder = tempDir();
+    fs.writeFileSync(path.join(folder, 'libcurl.so.4'), 'no library');
+    const env = { LD_LIBRARY_PATH: folder, SLACK_BOT_TOKEN: 'xoxb-1', SLACK_APP_TOKEN: 'xapp-1', SLACK_ALLOWED_USERS: 'U0123456' };
+    const s = await session({ env });
+    assert.match((await s.call('reply', { text: 'x' })).content[0].text, /shared library/);
+    assert.match(s.log, /level=error msg="libcurl cannot be loaded: install libcurl4" why=.*libcurl\.so\.4/);
+    const d = run(['doctor'], env);
+    assert.equal(d.status, 1);
+    assert.match(d.stdout, /install libcurl4/);
+  });
+
   test('ends with status 0 at the end of stdin and by a signal', async () => {
     const home = tempDir(), r = spawnSync(BINARY, [], { input: '', env: { HOME: home, SRE_STATE_DIR: path.join(home, 's'), SRE_CONFIG: path.join(home, 'c') }, timeout: 5000 });
     assert.equal(r.status, 0);
