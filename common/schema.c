@@ -18,6 +18,12 @@
 #define WORDS                                                                                      \
     "replace(replace(replace(replace(replace(service, '-', ''), '_', ''), '.', ''), '/', ''), "    \
     "':', '')"
+// Adds n to where the incident, NEW or OLD, stands in the census.
+#define CENSUS_ADD(row, n)                                                                         \
+    "INSERT INTO census(cluster, severity, test, firing, state, verdict, n)"                       \
+    " SELECT cluster, " row ".severity, " row ".kind = 1, " row ".status = 0, " row ".state,"      \
+    " coalesce(" row ".verdict, 0), " n " FROM problem WHERE id = " row ".problem_id"              \
+    " ON CONFLICT DO UPDATE SET n = n + excluded.n;"
 #define HOUR "opened_at / 3600000"
 #define IS_REAL(verdict) "coalesce(" verdict ", 0) BETWEEN 2 AND 4"
 #define IS_MENDED(row)                                                                             \
@@ -327,6 +333,31 @@ const char *const schema_steps[] = {
     AUDIT NOW_MS ", NULL, 'agent', CASE NEW.op WHEN 0 THEN 'replied' WHEN 1 THEN 'edited' WHEN 2 THEN 'reacted' ELSE 'sent a file' END,"
     "  'to ' || NEW.user_id);"
     "END;",
+
+    // 8: how many incidents are how, so that nobody needs to count a million of them.
+    "CREATE TABLE census("
+    "  cluster TEXT NOT NULL, severity INTEGER NOT NULL, test INTEGER NOT NULL, firing INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL, verdict INTEGER NOT NULL," // 0 = none
+    "  n INTEGER NOT NULL, PRIMARY KEY(cluster, severity, test, firing, state, verdict)) WITHOUT ROWID;"
+    "CREATE TRIGGER incident_census_open AFTER INSERT ON incident BEGIN "
+    CENSUS_ADD("NEW", "1")
+    " END;"
+    "CREATE TRIGGER incident_census_change AFTER UPDATE OF severity, status, state, verdict ON incident"
+    " WHEN NEW.severity <> OLD.severity OR (NEW.status = 0) <> (OLD.status = 0) OR NEW.state <> OLD.state"
+    "  OR NEW.verdict IS NOT OLD.verdict BEGIN "
+    CENSUS_ADD("OLD", "-1") CENSUS_ADD("NEW", "1")
+    " END;"
+    "CREATE TRIGGER incident_census_prune AFTER DELETE ON incident BEGIN "
+    CENSUS_ADD("OLD", "-1")
+    " END;"
+    "INSERT INTO census SELECT p.cluster, i.severity, i.kind = 1, i.status = 0, i.state, coalesce(i.verdict, 0), count(*)"
+    "  FROM incident i JOIN problem p ON p.id = i.problem_id GROUP BY 1, 2, 3, 4, 5, 6;"
+    // What may have to be paged, by either clock; what is over or decided is not in them.
+    "DROP INDEX incident_unpaged;"
+    "CREATE INDEX incident_untaken ON incident(since_at) WHERE paged_at IS NULL AND kind <> 1 AND status = 0 AND state < 2;"
+    "CREATE INDEX incident_untaken_boot ON incident(since_boot) WHERE paged_at IS NULL AND kind <> 1 AND status = 0 AND state < 2;"
+    "CREATE INDEX incident_taken ON incident(since_at) WHERE paged_at IS NULL AND kind <> 1 AND state = 2;"
+    "CREATE INDEX incident_taken_boot ON incident(since_boot) WHERE paged_at IS NULL AND kind <> 1 AND state = 2;",
 };
 // clang-format on
 

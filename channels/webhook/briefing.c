@@ -4,13 +4,13 @@
 #include <time.h>
 
 #include "channels/webhook/alert.h"
+#include "channels/webhook/census.h"
 #include "channels/webhook/terms.h"
 #include "common/clock.h"
 
 #define DAY_MS (24ll * 3600 * 1000)
 #define SECTION_BYTES 1350 // of the four that there are
 #define NOISE_JSON_MAX 20
-#define WAITING_COUNTED 200
 #define WAITS "(i.state < 3 OR i.verdict = 5) AND i.kind <> 1" // as in the index of these
 
 // ---- reading ----
@@ -57,18 +57,7 @@ static int read_waiting(struct store *s, struct briefing *b)
             read_incident(q, &b->waiting[b->n_waiting++]);
     if (r < 0)
         return r;
-    // Counted only as far as it says anything to a person; beyond it the tally is near enough: it
-    // leaves out those that ask again.
-    q = store_sql(s, "SELECT count(*) FROM (SELECT 1 FROM incident i WHERE " WAITS " LIMIT 200)");
-    r = stmt_step(q);
-    b->waiting_total = r > 0 ? col_int(q, 0) : 0;
-    stmt_reset(q);
-    struct tally all = {0};
-    if (r >= 0 && b->waiting_total == WAITING_COUNTED)
-        r = tally_all(s, 0, &all);
-    if (tally_undecided(&all) > b->waiting_total)
-        b->waiting_total = tally_undecided(&all);
-    return r < 0 ? r : 0;
+    return census_waiting(s, &b->waiting_total);
 }
 
 static int read_escalations(struct store *s, struct briefing *b)

@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "channels/webhook/census.h"
 #include "channels/webhook/commands.h"
 #include "channels/webhook/playbooks.h"
 #include "common/clock.h"
@@ -106,12 +107,10 @@ static void check_session(struct report *r, struct store *s)
 static void check_waiting(struct report *r, struct store *s)
 {
     char found[128];
-    struct stmt *q = store_sql(
-        s, "SELECT count(*) FROM incident WHERE (state < 3 OR verdict = 5) AND kind <> 1");
-    if (stmt_step(q) > 0)
-        snprintf(found, sizeof found, "%lld incidents wait for a verdict",
-                 (long long)col_int(q, 0));
-    stmt_reset(q);
+    int64_t n = 0;
+    if (census_waiting(s, &n) < 0)
+        return;
+    snprintf(found, sizeof found, "%lld incidents wait for a verdict", (long long)n);
     check(r, GOOD, "incidents", found, NULL);
 }
 

@@ -6,6 +6,7 @@
 
 #include "channels/webhook/alert.h"
 #include "channels/webhook/budget.h"
+#include "channels/webhook/census.h"
 #include "channels/webhook/event.h"
 #include "channels/webhook/incident.h"
 #include "channels/webhook/noise.h"
@@ -495,12 +496,8 @@ static void push_due(struct delivery *d, int64_t now)
 static void tell_unwritable(struct delivery *d)
 {
     int64_t n = 0;
-    struct stmt *q =
-        store_sql(d->store, "SELECT count(*) FROM incident WHERE state < 3 AND kind <> 1");
-    if (d->told_unwritable || stmt_step(q) <= 0)
+    if (d->told_unwritable || census_waiting(d->store, &n) < 0)
         return;
-    n = col_int(q, 0);
-    stmt_reset(q);
     struct buf text = BUF_INIT(512);
     buf_addf(&text,
              "The incident store cannot be written (%s): new alerts are refused until it can, "

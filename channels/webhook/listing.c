@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "channels/webhook/alert.h"
+#include "channels/webhook/census.h"
 #include "common/clock.h"
 
 const char *const listing_states[] = {"undecided", "open", "all", NULL};
@@ -29,15 +30,9 @@ static const char *const select_ids[] = {
     "SELECT i.id" FROM "i.status = 0 AND i.id < ?1" FILTER " ORDER BY i.id DESC LIMIT ?5",
     "SELECT i.id" FROM "i.id < ?1" FILTER " ORDER BY i.id DESC LIMIT ?5",
 };
-static const char *const select_count[] = {
-    "SELECT count(*)" FROM UNDECIDED " AND i.id < ?1" FILTER,
-    "SELECT count(*)" FROM "i.status = 0 AND i.id < ?1" FILTER,
-    "SELECT count(*)" FROM "i.id < ?1" FILTER,
-};
-
-static void bind_filter(struct stmt *q, const struct listing *l, int64_t before)
+static void bind_filter(struct stmt *q, const struct listing *l)
 {
-    bind_int(q, 1, before ? before : INT64_MAX);
+    bind_int(q, 1, l->before ? l->before : INT64_MAX);
     bind_int(q, 2, l->severity);
     bind_text(q, 3, l->cluster);
     bind_int(q, 4, l->tests);
@@ -49,7 +44,7 @@ int listing_ids(struct store *s, const struct listing *l, int64_t ids[LISTING_MA
     int n = 0, r;
     int limit = l->limit < LISTING_MAX ? l->limit : LISTING_MAX;
     struct stmt *q = store_sql(s, select_ids[l->state]);
-    bind_filter(q, l, l->before);
+    bind_filter(q, l);
     bind_int(q, 5, limit + 1);
     while ((r = stmt_step(q)) > 0) {
         if (n < limit)
@@ -65,13 +60,11 @@ int listing_ids(struct store *s, const struct listing *l, int64_t ids[LISTING_MA
 
 int listing_count(struct store *s, const struct listing *l, int64_t *ret_count)
 {
-    struct stmt *q = store_sql(s, select_count[l->state]);
-    bind_filter(q, l, 0);
-    int r = stmt_step(q);
-    if (r > 0)
-        *ret_count = col_int(q, 0);
-    stmt_reset(q);
-    return r < 0 ? r : 0;
+    static const enum census_of of[] = {
+        [LIST_UNDECIDED] = CENSUS_UNDECIDED, [LIST_OPEN] = CENSUS_OPEN, [LIST_ALL] = CENSUS_ALL};
+    struct census_query all = {
+        .of = of[l->state], .severity = l->severity, .cluster = l->cluster, .tests = l->tests};
+    return census_count(s, &all, ret_count);
 }
 
 void listing_line(const struct incident_view *v, int64_t now, struct buf *out)

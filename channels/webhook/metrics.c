@@ -51,11 +51,25 @@ static int counters(struct store *s, struct buf *out)
     return r;
 }
 
+static int incidents(struct store *s, struct buf *out)
+{
+    int r;
+    head(out, "sre_incidents", "gauge", "Incidents in the store, by state and last verdict.");
+    struct stmt *q = store_sql(s, "SELECT state, verdict, sum(n) FROM census WHERE test = 0 GROUP "
+                                  "BY state, verdict ORDER BY 1, 2");
+    while ((r = stmt_step(q)) > 0) {
+        const char *verdict = verdict_name(col_int(q, 1));
+        buf_addf(out, "sre_incidents{state=\"%s\",verdict=\"%s\"} %lld\n",
+                 state_name(col_int(q, 0)), verdict ? verdict : "none", (long long)col_int(q, 2));
+    }
+    return r;
+}
+
 static int waiting(struct store *s, struct buf *out)
 {
-    struct stmt *q =
-        store_sql(s, "SELECT sum(state = 0), sum(state = 1), sum(state = 2), count(*) FROM incident"
-                     " WHERE (state < 3 OR verdict = 5) AND kind <> 1");
+    struct stmt *q = store_sql(s, "SELECT coalesce(sum((state = 0) * n), 0), coalesce(sum((state = "
+                                  "1) * n), 0), coalesce(sum((state = 2) * n), 0),"
+                                  " coalesce(sum(firing * n), 0) FROM census WHERE test = 0");
     int r = stmt_step(q);
     if (r < 0)
         return r;
@@ -63,13 +77,8 @@ static int waiting(struct store *s, struct buf *out)
     for (int state = STATE_NEW; state <= STATE_TAKEN; state++)
         buf_addf(out, "sre_incidents_waiting{state=\"%s\"} %lld\n", state_name(state),
                  (long long)col_int(q, state));
-    stmt_reset(q);
-    q = store_sql(s, "SELECT count(*) FROM incident WHERE status = 0");
-    r = stmt_step(q);
-    if (r < 0)
-        return r;
     head(out, "sre_incidents_firing", "gauge", "Incidents that fire now.");
-    buf_addf(out, "sre_incidents_firing %lld\n", (long long)col_int(q, 0));
+    buf_addf(out, "sre_incidents_firing %lld\n", (long long)col_int(q, 3));
     stmt_reset(q);
     return 0;
 }
@@ -115,6 +124,8 @@ int metrics_write(struct store *s, struct buf *out)
     head(out, "sre_build_info", "gauge", "The version that runs.");
     buf_adds(out, "sre_build_info{version=\"" SRE_VERSION "\"} 1\n");
     int r = counters(s, out);
+    if (r == 0)
+        r = incidents(s, out);
     if (r == 0)
         r = waiting(s, out);
     if (r == 0)

@@ -13,12 +13,22 @@
 #define MAX_NAMED 10
 #define MAX_PAGE 3000
 
-// Elapsed by either clock: after a reboot boot time starts anew and only says less.
-#define ELAPSED(state, after)                                                                      \
-    "(i.state " state " AND (i.since_at <= ?1 - " after " OR i.since_boot <= ?2 - " after "))"
+// Elapsed by either clock; after a reboot boot time starts anew and only says less. Each walks what
+// its index (common/schema.c) says is late, however much waits.
+#define LATE(state, clock)                                                                         \
+    "SELECT id FROM incident WHERE paged_at IS NULL AND kind <> 1 AND " state " AND " clock
+#define UNTAKEN "status = 0 AND state < 2"
+#define TAKEN "state = 2"
 #define UNATTENDED                                                                                 \
-    " FROM incident i WHERE i.paged_at IS NULL AND i.state < 3 AND i.kind <> 1"                    \
-    " AND ((i.status = 0 AND " ELAPSED("< 2", "?3") ") OR " ELAPSED("= 2", "2 * ?3") ")"
+    "(" LATE(UNTAKEN, "since_at <= ?1 - ?3") " UNION " LATE(                                       \
+        UNTAKEN,                                                                                   \
+        "since_boot <= ?2 - ?3") " UNION " LATE(TAKEN,                                             \
+                                                "since_at <= ?1 - 2 * ?3") " UNION " LATE(TAKEN,   \
+                                                                                          "since_" \
+                                                                                          "boot "  \
+                                                                                          "<= ?2 " \
+                                                                                          "- 2 * " \
+                                                                                          "?3") ")"
 
 struct times {
     int64_t wall, boot; // now
@@ -50,7 +60,7 @@ static int read_times(struct store *s, const struct config *c, struct times *t)
 
 static int count(struct store *s, const struct times *t, int64_t *ret_n)
 {
-    struct stmt *q = store_sql(s, "SELECT count(*)" UNATTENDED);
+    struct stmt *q = store_sql(s, "SELECT count(*) FROM " UNATTENDED);
     bind_times(q, t);
     int r = stmt_step(q);
     if (r > 0)
@@ -90,7 +100,7 @@ static int write_text(struct store *s, const struct times *t, int64_t n, struct 
 {
     int64_t ids[MAX_NAMED];
     int named = 0, r;
-    struct stmt *q = store_sql(s, "SELECT i.id" UNATTENDED
+    struct stmt *q = store_sql(s, "SELECT i.id FROM " UNATTENDED " JOIN incident i USING(id)"
                                   " ORDER BY i.severity DESC, i.environment DESC, i.id LIMIT 10");
     bind_times(q, t);
     while ((r = stmt_step(q)) > 0 && named < MAX_NAMED)
@@ -145,10 +155,10 @@ static int add_page(struct store *s, int64_t wall, int64_t worst, int64_t only_i
 static int mark(struct store *s, const struct times *t)
 {
     struct stmt *q = store_sql(s, "INSERT INTO trail(at, incident_id, actor, action, detail) "
-                                  "SELECT ?1, i.id, 'channel', 'paged', ''" UNATTENDED);
+                                  "SELECT ?1, id, 'channel', 'paged', '' FROM " UNATTENDED);
     bind_times(q, t);
     int r = stmt_run(q);
-    q = store_sql(s, "UPDATE incident SET paged_at = ?1 WHERE id IN (SELECT i.id" UNATTENDED ")");
+    q = store_sql(s, "UPDATE incident SET paged_at = ?1 WHERE id IN " UNATTENDED);
     bind_times(q, t);
     return r < 0 ? r : stmt_run(q);
 }

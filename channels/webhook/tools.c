@@ -168,7 +168,7 @@ static int list_all(const struct webhook_tools *t, const struct listing *l, stru
     int n = 0, shown = 0;
     bool more = false;
     int r = listing_count(t->store, l, &total);
-    if (r == 0)
+    if (r == 0 && total > 0) // else it would look through all that waits for nothing
         r = listing_ids(t->store, l, ids, &n, &more);
     struct jw w = JW(json);
     jw_object(&w);

@@ -5,9 +5,9 @@ import { command, notification, sleep, startChannel } from '../support/channel.m
 import { day, hour, seed, times } from '../support/memory.mjs';
 
 // Indexes of what is open, due or waiting: small by themselves, since what is decided and told is not in them.
-const small = /SCAN \w+ USING (COVERING )?INDEX (incident_(undecided|waiting|tell|firing|due|unpaged|evidence)|slack_\w+_(open|live|due|new)|proposal_open)\b/;
-// Tables with a row a process, cluster, counter, rule change or waiting fold.
-const few = /SCAN (listener|lease|watchdog|counter|agent_failure|noise_fold|f|proposal|CONSTANT ROW|\d+ CONSTANT ROWS?)\b/;
+const small = /SCAN \w+ USING (COVERING )?INDEX (incident_(undecided|waiting|tell|firing|due|taken|untaken|evidence)|slack_\w+_(open|live|due|new)|proposal_open)\b/;
+// Tables with a row a process, cluster (and state), counter, rule change or waiting fold.
+const few = /SCAN (listener|lease|watchdog|counter|census|agent_failure|noise_fold|f|proposal|CONSTANT ROW|\d+ CONSTANT ROWS?)\b/;
 // Results of a part of the query itself, which has its index.
 const parts = /SCAN (\(subquery-\d+\)|e|w|member|tally_key|pragma_\w+)( VIRTUAL TABLE.*)?$/;
 
