@@ -38,6 +38,58 @@ static void grafana_rule(const struct rule *r)
     buf_addc(r->out, '\n');
 }
 
+// A name as its API takes one: lower case, digits and dashes.
+static void resource_name(struct buf *out, const char *s)
+{
+    for (size_t i = 0; s[i] && i < 60; i++) {
+        char c = s[i] >= 'A' && s[i] <= 'Z' ? (char)(s[i] - 'A' + 'a') : s[i];
+        buf_addc(out, (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-');
+    }
+}
+
+static void inhibition_matcher(struct buf *out, const char *label, const char *op,
+                               const char *value)
+{
+    buf_adds(out, "+    - {type: \"");
+    buf_adds(out, op);
+    buf_adds(out, "\", label: ");
+    rule_quoted(out, label);
+    buf_adds(out, ", value: ");
+    rule_quoted(out, value);
+    buf_adds(out, "}\n");
+}
+
+// Grafana 13's own kind of resource (its documentation, "Configure inhibition rules"); older ones
+// have none, and there only the rule itself can look at the other's condition.
+static void grafana_inhibit(const struct rule *r)
+{
+    struct buf value = BUF_INIT(4096);
+    const char *op;
+    rule_service_value(r, &op, &value);
+    buf_adds(r->out, "# Grafana 13, feature toggle alertingMultiplePolicies. Older: add the other "
+                     "rule's queries to this\n# one's, and a math expression `$CONDITION && "
+                     "!$OTHER` as its condition.\n"
+                     "+apiVersion: notifications.alerting.grafana.app/v0alpha1\n"
+                     "+kind: InhibitionRule\n+metadata: {name: \"sre-");
+    resource_name(r->out, r->unit->alertname);
+    buf_adds(r->out, "-while-");
+    resource_name(r->out, r->change->other);
+    buf_adds(r->out, "-fires\"}\n+spec:\n+  source_matchers:\n");
+    inhibition_matcher(r->out, "alertname", "=", r->change->other);
+    buf_adds(r->out, "+  target_matchers:\n");
+    inhibition_matcher(r->out, "alertname", "=", r->unit->alertname);
+    if (r->unit->scope != SCOPE_RULE && value.len)
+        inhibition_matcher(r->out, rule_service_label(r), op, buf_cstr(&value));
+    buf_adds(r->out, "+  equal: [");
+    rule_quoted(r->out, rule_label_of(r, r->unit->cluster, "cluster"));
+    if (r->change->same_namespace && r->unit->namespace[0]) {
+        buf_adds(r->out, ", ");
+        rule_quoted(r->out, rule_label_of(r, r->unit->namespace, "namespace"));
+    }
+    buf_adds(r->out, "]\n");
+    buf_done(&value);
+}
+
 static void grafana_policy(const struct rule *r)
 {
     buf_adds(r->out, " routes:   # notification policies\n");
@@ -78,10 +130,7 @@ const char *rule_write_grafana(const struct rule *r)
         buf_adds(r->out, "+    query: count by (cluster) of what it has now, > 0\n");
         break;
     case PROPOSAL_INHIBIT:
-        grafana_rule(r);
-        buf_adds(r->out, "+    query: what it has now, unless this one's condition holds: ");
-        rule_quoted(r->out, r->change->other);
-        buf_addc(r->out, '\n');
+        grafana_inhibit(r);
         break;
     default:
         grafana_policy(r);

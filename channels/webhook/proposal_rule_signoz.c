@@ -54,6 +54,37 @@ static void signoz_condition(const struct rule *r, struct jw *w)
     jw_object_end(w);
 }
 
+// SigNoz knows no inhibition (its planned maintenance is by time only). What it can do is a rule in
+// PromQL: `unless` takes away the clusters, or namespaces, where the other one's condition holds.
+static void signoz_inhibit(const struct rule *r, struct jw *w)
+{
+    struct buf query = BUF_INIT(8192);
+    const char *labels[] = {rule_label_of(r, r->unit->cluster, "k8s.cluster.name"), NULL};
+    if (r->change->same_namespace && r->unit->namespace[0])
+        labels[1] = rule_label_of(r, r->unit->namespace, "k8s.namespace.name");
+    buf_adds(&query, "(QUERY AND THRESHOLD OF THIS RULE) unless on(");
+    for (size_t i = 0; i < ARRAY_LEN(labels) && labels[i]; i++) {
+        buf_adds(&query, i ? ", " : "");
+        if (rule_is_plain_label(labels[i]))
+            buf_adds(&query, labels[i]);
+        else
+            rule_quoted(&query, labels[i]);
+    }
+    buf_adds(&query, ") (QUERY AND THRESHOLD OF ");
+    rule_quoted(&query, r->change->other);
+    buf_adds(&query, ")");
+    jw_kstr(w, "ruleType", "promql_rule");
+    jw_key(w, "condition");
+    jw_object(w);
+    jw_key(w, "compositeQuery");
+    jw_object(w);
+    jw_kstr(w, "queryType", "promql");
+    jw_kstr(w, "query", buf_cstr(&query));
+    jw_object_end(w);
+    jw_object_end(w);
+    buf_done(&query);
+}
+
 static void signoz_fields(const struct rule *r, struct jw *w)
 {
     switch (r->change->kind) {
@@ -69,8 +100,7 @@ static void signoz_fields(const struct rule *r, struct jw *w)
                 rule_label_of(r, r->unit->cluster, "k8s.cluster.name"));
         break;
     case PROPOSAL_INHIBIT:
-        jw_kstr(w, "fires only while this one does not (add its query, and a formula)",
-                r->change->other);
+        signoz_inhibit(r, w);
         break;
     case PROPOSAL_DROP:
         signoz_filter(r, w);

@@ -458,6 +458,21 @@ static void test_inhibition(void **state)
                                         "+      - 'alertname=\"TargetMissing\"'\n+      - "
                                         "'cluster=\"dev-eu\"'\n+      - 'service=\"it''s\"'\n"
                                         "+    equal: [\"cluster\", \"namespace\"]\n");
+    run_sql(t.store, "UPDATE alert SET source = 'signoz'");
+    assert_string_equal(
+        change_text(only("inhibition")),
+        "{\"alert\":\"TargetMissing\",\"ruleType\":\"promql_rule\",\"condition\":{"
+        "\"compositeQuery\":{\"queryType\":\"promql\",\"query\":\"(QUERY AND THRESHOLD OF THIS "
+        "RULE) unless on(cluster, namespace) (QUERY AND THRESHOLD OF \\\"NodeDown\\\")\"}}}\n");
+    run_sql(t.store, "UPDATE alert SET source = 'grafana'");
+    assert_non_null(strstr(
+        change_text(only("inhibition")),
+        "+kind: InhibitionRule\n+metadata: {name: "
+        "\"sre-targetmissing-while-nodedown-fires\"}\n+spec:\n"
+        "+  source_matchers:\n+    - {type: \"=\", label: \"alertname\", value: \"NodeDown\"}\n"
+        "+  target_matchers:\n+    - {type: \"=\", label: \"alertname\", value: "
+        "\"TargetMissing\"}\n+    - {type: \"=\", label: \"service\", value: \"it's\"}\n"
+        "+  equal: [\"cluster\", \"namespace\"]\n"));
     run_sql(t.store, "UPDATE incident SET verdict = 4 WHERE id = 2"); // one of them was real, and
                                                                       // would have been lost
     assert_int_equal(cJSON_GetArraySize(list()), 0);
