@@ -174,6 +174,8 @@ static size_t try_prefixes(struct scan *s, size_t end, const struct prefix *x, s
     return 0;
 }
 
+#define TRY(s, end, table) try_prefixes(s, end, table, ARRAY_LEN(table))
+
 // header.payload.signature, each base64url, the first two JSON objects (RFC 7519).
 static size_t try_jwt(struct scan *s, size_t start)
 {
@@ -197,10 +199,10 @@ static size_t try_pem(struct scan *s, size_t start)
     const char *end = memmem(s->p + start, s->n - start, end_mark, sizeof end_mark - 1);
     if (!end)
         return mask(s, start, s->n, "pem"); // cut before its end
-    size_t at = (size_t)(end - s->p) + sizeof end_mark - 1;
-    for (size_t i = 0; i < NAME_MAX_BYTES && at < s->n && !starts_with(s, at, "-----"); i++)
+    size_t label = (size_t)(end - s->p) + sizeof end_mark - 1, at = label;
+    while (at < s->n && at - label < NAME_MAX_BYTES && (is_alnum(s->p[at]) || s->p[at] == ' '))
         at++;
-    return mask(s, start, starts_with(s, at, "-----") ? at + 5 : at, "pem");
+    return mask(s, start, starts_with(s, at, "-----") ? at + 5 : label, "pem");
 }
 
 // Does a credential follow a scheme word, rather than prose ("Basic authentication failed")?
@@ -243,6 +245,36 @@ static size_t try_scheme(struct scan *s, size_t start)
     return mask(s, at, stop, "authorization");
 }
 
+// A token that begins or goes on at i and says what it is, wherever it stands.
+static size_t try_token(struct scan *s, size_t i)
+{
+    switch (s->p[i]) {
+    case '-':
+        return TRY(s, i + 1, dash_prefixes);
+    case '_':
+        return TRY(s, i + 1, underscore_prefixes);
+    case '.':
+        return TRY(s, i + 1, other_prefixes);
+    case 'A':
+        // AKIA and ASIA end in it, AIza begins with it.
+        return TRY(s, starts_with(s, i, "AIza") ? i + 4 : i + 1, other_prefixes);
+    case 'J':
+        return i >= s->done + 2 && ends_with(s, i + 1, "eyJ", 3) ? try_jwt(s, i - 2) : 0;
+    default:
+        return 0;
+    }
+}
+
+// For what a rule is about to step over.
+static void mask_tokens(struct scan *s, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++) {
+        size_t next = try_token(s, i);
+        if (next > i)
+            i = next - 1;
+    }
+}
+
 static bool is_port(const struct scan *s, size_t from, size_t to)
 {
     size_t i = from;
@@ -264,7 +296,9 @@ static size_t try_url(struct scan *s, size_t colon)
     bool slash = false;
     for (size_t i = at; i < s->n && i - at < URL_LOOK && !ends_url(s->p[i]); i++) {
         char c = s->p[i];
-        if (c == ':' && !pass)
+        if (!pass && starts_with(s, i, "[redacted:"))
+            i += sizeof "[redacted:" - 1;
+        else if (c == ':' && !pass)
             pass = i + 1;
         else if (c == '@' && pass)
             end = i;
@@ -276,6 +310,7 @@ static size_t try_url(struct scan *s, size_t colon)
     }
     if (end <= pass || starts_with(s, pass, "[redacted:"))
         return 0;
+    mask_tokens(s, at, pass); // https://TOKEN:x-oauth-basic@host
     return mask(s, pass, end, "password");
 }
 
@@ -445,7 +480,9 @@ static size_t try_option(struct scan *s, size_t dashes)
     const char *kind = secret_name_kind((struct str){s->p + dashes + 2, end - dashes - 2});
     if (!kind || (end + 1 < s->n && s->p[end + 1] == '-'))
         return 0;
-    return mask_value(s, end, kind);
+    mask_tokens(s, dashes + 2, end);
+    size_t next = mask_value(s, end, kind);
+    return next || s->done < dashes ? next : s->done;
 }
 
 static size_t try_colon(struct scan *s, size_t i)
@@ -458,14 +495,12 @@ static size_t try_colon(struct scan *s, size_t i)
     return next ? next : try_pair(s, i, 1);
 }
 
-#define TRY(s, end, table) try_prefixes(s, end, table, ARRAY_LEN(table))
-
 static size_t try_dash(struct scan *s, size_t i)
 {
     size_t next = 0;
     if (s->n - i > 5 && s->p[i + 1] == '-')
         next = s->p[i + 2] == '-' ? try_pem(s, i) : try_option(s, i);
-    return next ? next : TRY(s, i + 1, dash_prefixes);
+    return next ? next : try_token(s, i);
 }
 
 // A separator in the query of a URL.
@@ -481,15 +516,6 @@ static size_t try_at(struct scan *s, size_t i)
     switch (s->p[i]) {
     case '-':
         return try_dash(s, i);
-    case '_':
-        return TRY(s, i + 1, underscore_prefixes);
-    case '.':
-        return TRY(s, i + 1, other_prefixes);
-    case 'A':
-        // AKIA and ASIA end in it, AIza begins with it.
-        return TRY(s, starts_with(s, i, "AIza") ? i + 4 : i + 1, other_prefixes);
-    case 'J':
-        return i >= s->done + 2 && ends_with(s, i + 1, "eyJ", 3) ? try_jwt(s, i - 2) : 0;
     case 'b':
     case 'B':
         return s->n - i > 6 && strchr("eaEA", s->p[i + 1] ? s->p[i + 1] : ' ') ? try_scheme(s, i)
@@ -498,8 +524,10 @@ static size_t try_at(struct scan *s, size_t i)
         return try_colon(s, i);
     case '=':
         return try_pair(s, i, 1);
-    default:
+    case '%':
         return try_percent(s, i);
+    default:
+        return try_token(s, i);
     }
 }
 

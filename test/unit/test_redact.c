@@ -98,6 +98,10 @@ static void test_urls(void **state)
     kept("http://[::1]:80/x");
     kept("http://host/a:b@c");
     kept("see http://host:80 and mail bob@example.com");
+    // The name is a token, too. Put together here, as above.
+    check("https://g"
+          "hp_0123456789aBcDeFgHiJkLmNoPq:x-oauth-basic@h/",
+          "https://[redacted:github]:[redacted:password]@h/", 2);
     masked("https://h/?token=abc&x=1", "https://h/?token=[redacted:token]&x=1");
     masked("https://h/?q=password%3Dabc%26x", "https://h/?q=password%3D[redacted:password]%26x");
 }
@@ -143,6 +147,8 @@ static void test_pem(void **state)
            "x\n[redacted:pem]\ny");
     masked("-----BEGIN OPENSSH PRIVATE KEY-----\\nb3Blb", "[redacted:pem]");
     kept("------------\n-- total --");
+    // Without a label the mask ends there: it cuts no character and no other secret.
+    masked("-----BEGIN X-----\nA\n-----END \xf0\x9f\x98\x80", "[redacted:pem]\xf0\x9f\x98\x80");
 }
 
 static void test_ordinary_alert_text(void **state)
