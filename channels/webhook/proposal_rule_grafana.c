@@ -41,7 +41,7 @@ static void grafana_rule(const struct rule *r)
 // A name as its API takes one: lower case, digits and dashes.
 static void resource_name(struct buf *out, const char *s)
 {
-    for (size_t i = 0; s[i] && i < 60; i++) {
+    for (size_t i = 0; i < 60 && s[i]; i++) {
         char c = s[i] >= 'A' && s[i] <= 'Z' ? (char)(s[i] - 'A' + 'a') : s[i];
         buf_addc(out, (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '-');
     }
