@@ -20,7 +20,8 @@
 // or when a process marked the file after meeting damage.
 #define QUICK_CHECK_BYTES (64ll << 20)
 #define CHECKPOINT_PAGES 1000
-#define CACHE_SLOTS 512 // a power of two, well above the number of distinct statements
+#define CHECK_STEPS 10000 // of the machine of a statement, between looks at the clock
+#define CACHE_SLOTS 512   // a power of two, well above the number of distinct statements
 #define OPEN_PATIENCE_MS 5000
 #define OPEN_TRY_MS 20
 #define REOPEN_PATIENCE_MS 200 // on the loop
@@ -638,4 +639,18 @@ int store_check(struct store *s)
     int64_t ok = 0;
     int r = query_int(s, "SELECT count(*) FROM pragma_quick_check WHERE quick_check = 'ok'", &ok);
     return r < 0 ? r : ok ? 0 : -EILSEQ;
+}
+
+static int is_over(void *deadline)
+{
+    return clock_boot_ms() >= *(const int64_t *)deadline;
+}
+
+int store_check_within(struct store *s, int64_t ms)
+{
+    int64_t deadline = clock_boot_ms() + ms;
+    sqlite3_progress_handler(s->db, CHECK_STEPS, is_over, &deadline);
+    int r = store_check(s);
+    sqlite3_progress_handler(s->db, 0, NULL, NULL);
+    return r < 0 && r != -EILSEQ && is_over(&deadline) ? -ETIMEDOUT : r;
 }

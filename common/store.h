@@ -19,6 +19,8 @@ struct stmt;
 int store_open(const char *dir, bool check, struct store **ret_store) MUST_CHECK;
 void store_close(struct store *s);           // NULL is fine; finalizes every statement
 int store_check(struct store *s) MUST_CHECK; // reads the whole file: 0, or -EILSEQ
+// The same, for at most so long: -ETIMEDOUT when nothing was wrong until then.
+int store_check_within(struct store *s, int64_t ms) MUST_CHECK;
 const char *store_error(const struct store *s);
 const char *store_path(const struct store *s);
 
