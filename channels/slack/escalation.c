@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "channels/slack/outbox.h"
+#include "common/counters.h"
 
 static const char *const state_names[] = {"open", "acknowledged", "snoozed", "resolved"};
 
@@ -271,7 +272,9 @@ static int nag(struct store *s, const struct due_row *row, const struct escalati
         r = outbox_refresh(s, REF_ESCALATION, row->id);
     if (r < 0 || step == NAG_WAIT)
         return r;
-    r = say_in_thread(s, REF_NAG, row->id, p->owner, "");
+    r = counter_add_now(s, "sre_nags_total{of=\"escalation\"}", 1);
+    if (r == 0)
+        r = say_in_thread(s, REF_NAG, row->id, p->owner, "");
     if (r == 0)
         r = say_in_thread(s, REF_NAG, row->id, p->second, "");
     if (r == 0 && step == NAG_SAY_SECOND)

@@ -7,6 +7,7 @@
 
 #include "channels/slack/mrkdwn.h"
 #include "channels/slack/outbox.h"
+#include "common/counters.h"
 #include "common/crypto.h"
 #include "common/lease.h"
 #include "common/text.h"
@@ -348,6 +349,8 @@ static int nag(struct store *s, const struct open_prompt *row, const struct esca
     bind_int(q, 4, now.boot + p->nag_ms);
     bind_int(q, 5, p->nag_ms);
     int r = stmt_run(q);
+    if (r == 0 && say)
+        r = counter_add_now(s, "sre_nags_total{of=\"prompt\"}", 1);
     if (r == 0 && say)
         r = outbox_add(s,
                        &(struct outbox_new){.op = OUT_POST,

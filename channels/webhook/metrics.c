@@ -12,6 +12,7 @@ static const struct {
     {"sre_commit_seconds", "histogram", "Time of a group commit."},
     {"sre_events_total", "counter", "Events pushed into the session."},
     {"sre_guard_decisions_total", "counter", "Tool calls judged by the guard."},
+    {"sre_nags_total", "counter", "Questions to the owner asked once more."},
     {"sre_notifications_total", "counter", "POSTs answered 200."},
     {"sre_pushed_bytes_total", "counter", "Bytes pushed into the session."},
     {"sre_redeliveries_total", "counter", "Events pushed again because nothing took them."},
@@ -86,17 +87,20 @@ static int waiting(struct store *s, struct buf *out)
 static int leases(struct store *s, struct buf *out)
 {
     static const char *const channels[] = {LEASE_SESSION, LEASE_STANDBY, "slack"};
-    head(out, "sre_lease_held", "gauge", "1 while a live process speaks for the channel.");
+    struct lease_info info[ARRAY_LEN(channels)];
     for (size_t i = 0; i < ARRAY_LEN(channels); i++) {
-        struct lease_info info;
-        int r = lease_read(s, channels[i], &info);
+        int r = lease_read(s, channels[i], &info[i]);
         if (r < 0)
             return r;
-        buf_addf(out, "sre_lease_held{channel=\"%s\"} %d\n", channels[i], info.fresh);
-        if (info.pid)
-            buf_addf(out, "sre_lease_age_seconds{channel=\"%s\"} %lld\n", channels[i],
-                     (long long)(info.age_ms / 1000));
     }
+    head(out, "sre_lease_held", "gauge", "1 while a live process speaks for the channel.");
+    for (size_t i = 0; i < ARRAY_LEN(channels); i++)
+        buf_addf(out, "sre_lease_held{channel=\"%s\"} %d\n", channels[i], info[i].fresh);
+    head(out, "sre_lease_age_seconds", "gauge", "Since the last heartbeat of who holds it.");
+    for (size_t i = 0; i < ARRAY_LEN(channels); i++)
+        if (info[i].pid)
+            buf_addf(out, "sre_lease_age_seconds{channel=\"%s\"} %lld\n", channels[i],
+                     (long long)(info[i].age_ms / 1000));
     return 0;
 }
 
