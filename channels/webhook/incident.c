@@ -25,9 +25,10 @@ static const char select_member[] =
     "i.flaps,"
     " a.id, a.status, a.last_at FROM alert a JOIN incident i ON i.id = a.incident_id"
     " WHERE a.source = ? AND a.fingerprint = ? AND i.kind <> 1 ORDER BY a.id DESC LIMIT 1";
-static const char select_firing[] =
-    "SELECT id, problem_id, status, state, verdict, severity, members, closed_at, flaps"
-    " FROM incident WHERE problem_id = ? AND status = 0 LIMIT 1";
+static const char select_problem[] =
+    "SELECT i.id, p.id, i.status, i.state, i.verdict, i.severity, i.members, i.closed_at, i.flaps"
+    " FROM problem p LEFT JOIN incident i ON i.problem_id = p.id AND i.status = 0"
+    " WHERE p.alertname = ? AND p.cluster = ? AND p.namespace = ? AND p.service = ? LIMIT 1";
 static const char select_latest[] =
     "SELECT id, problem_id, status, state, verdict, severity, members, closed_at, flaps"
     " FROM incident WHERE problem_id = ? AND kind <> 1 ORDER BY opened_at DESC, id DESC LIMIT 1";
@@ -47,29 +48,31 @@ static void read_row(struct stmt *q, struct row *r)
 
 // ---- problems ----
 
-static int problem_of(struct store *s, const struct alert *a, int64_t *ret_id)
+static void bind_problem(struct stmt *q, const struct alert *a)
 {
-    struct stmt *q = store_sql(s, "SELECT id FROM problem WHERE alertname = ? AND cluster = ?"
-                                  " AND namespace = ? AND service = ?");
     bind_text(q, 1, a->alertname);
     bind_text(q, 2, a->cluster);
     bind_text(q, 3, a->namespace);
     bind_text(q, 4, a->service);
+}
+
+// The alert's problem, made if need be, and its incident that is open: id 0 if none is.
+static int problem_of(struct store *s, const struct alert *a, struct row *ret_open)
+{
+    struct stmt *q = store_sql(s, select_problem);
+    bind_problem(q, a);
     int r = stmt_step(q);
     if (r > 0)
-        *ret_id = col_int(q, 0);
+        read_row(q, ret_open);
     stmt_reset(q);
     if (r != 0)
         return r < 0 ? r : 0;
     q = store_sql(s,
                   "INSERT INTO problem(alertname, cluster, namespace, service) VALUES(?, ?, ?, ?)");
-    bind_text(q, 1, a->alertname);
-    bind_text(q, 2, a->cluster);
-    bind_text(q, 3, a->namespace);
-    bind_text(q, 4, a->service);
+    bind_problem(q, a);
     r = stmt_run(q);
     if (r == 0)
-        *ret_id = store_last_id(s);
+        *ret_open = (struct row){.problem_id = store_last_id(s)};
     return r;
 }
 
@@ -126,19 +129,35 @@ static int member_of(struct store *s, int64_t incident_id, const struct alert *a
 
 // ---- incidents ----
 
-// Once a notification, however many alerts of it belong to the incident.
-static int note_named(struct incident_intake *in, int64_t id)
+int incident_take_end(struct incident_intake *in)
 {
-    int r = id_set_add(in->named, id);
-    if (r <= 0)
-        return r;
-    struct stmt *q =
-        store_sql(in->store, "UPDATE incident SET notifications = notifications + 1,"
-                             " last_seen_at = ?2, truncated = max(truncated, ?3) WHERE id = ?1");
-    bind_int(q, 1, id);
-    bind_int(q, 2, in->now);
-    bind_int(q, 3, in->truncated);
+    if (!in->note.named && !in->note.joined)
+        return 0;
+    struct stmt *q = store_sql(
+        in->store, "UPDATE incident SET members = members + ?2, notifications = notifications + ?3,"
+                   " last_seen_at = ?4, truncated = max(truncated, ?5) WHERE id = ?1");
+    bind_int(q, 1, in->note.id);
+    bind_int(q, 2, in->note.joined);
+    bind_int(q, 3, in->note.named);
+    bind_int(q, 4, in->now);
+    bind_int(q, 5, in->truncated);
+    in->note.named = in->note.joined = 0;
     return stmt_run(q);
+}
+
+// The incident is named, once a notification however many of its alerts are in it, and has as many
+// members more. The alerts of a notification are mostly of one incident: it is written once for
+// all of them.
+static int note(struct incident_intake *in, int64_t id, int64_t joined)
+{
+    int r = in->note.id == id ? 0 : incident_take_end(in);
+    if (r < 0)
+        return r;
+    in->note.id = id;
+    in->note.joined += joined;
+    r = id_set_add(in->named, id);
+    in->note.named += r > 0;
+    return r < 0 ? r : 0;
 }
 
 // The question is open (again): pushed as soon as the budget allows, as delivery 1.
@@ -158,21 +177,20 @@ static int ask(struct incident_intake *in, int64_t id, const char *why)
 
 // A column that an index is on is only written when it changes: that is most of what an update
 // costs.
-static int set_firing(struct incident_intake *in, const struct row *i, int64_t severity,
-                      bool reopened)
+static int set_severity(struct incident_intake *in, int64_t id, int64_t severity)
+{
+    struct stmt *q = store_sql(in->store, "UPDATE incident SET severity = ?2 WHERE id = ?1");
+    bind_int(q, 1, id);
+    bind_int(q, 2, severity);
+    return stmt_run(q);
+}
+
+static int reopen(struct incident_intake *in, int64_t id)
 {
     struct stmt *q =
-        reopened ? store_sql(in->store, "UPDATE incident SET status = 0, closed_at = NULL, members "
-                                        "= members + 1, flaps = flaps + 1,"
-                                        " tell_resolved = 0 WHERE id = ?1")
-                 : store_sql(in->store, "UPDATE incident SET members = members + 1 WHERE id = ?1");
-    bind_int(q, 1, i->id);
-    int r = stmt_run(q);
-    if (r < 0 || severity <= i->severity)
-        return r;
-    q = store_sql(in->store, "UPDATE incident SET severity = ?2 WHERE id = ?1");
-    bind_int(q, 1, i->id);
-    bind_int(q, 2, severity);
+        store_sql(in->store, "UPDATE incident SET status = 0, closed_at = NULL, flaps = flaps + 1,"
+                             " tell_resolved = 0 WHERE id = ?1");
+    bind_int(q, 1, id);
     return stmt_run(q);
 }
 
@@ -204,8 +222,10 @@ static int fire_into(struct incident_intake *in, const struct row *i, const stru
 {
     bool reopened = i->status != STATUS_FIRING;
     int r = member_id ? member_set(in, member_id, STATUS_FIRING, 0) : member_insert(in, i->id, a);
-    if (r == 0)
-        r = set_firing(in, i, (int64_t)a->severity, reopened);
+    if (r == 0 && reopened)
+        r = reopen(in, i->id);
+    if (r == 0 && (int64_t)a->severity > i->severity)
+        r = set_severity(in, i->id, (int64_t)a->severity);
     char text[96];
     const char *why = why_ask(i, a, reopened, member_id != 0, text, sizeof text);
     if (r == 0 && i->state == STATE_DECIDED && i->verdict == VERDICT_NOISE)
@@ -213,7 +233,7 @@ static int fire_into(struct incident_intake *in, const struct row *i, const stru
                          &why);
     if (r == 0 && why)
         r = ask(in, i->id, why);
-    return r < 0 ? r : note_named(in, i->id);
+    return r < 0 ? r : note(in, i->id, 1);
 }
 
 static int open_new(struct incident_intake *in, int64_t problem_id, const struct alert *a,
@@ -247,7 +267,7 @@ static int open_new(struct incident_intake *in, int64_t problem_id, const struct
     r = member_insert(in, id, a);
     if (r == 0 && kind == KIND_ALERT)
         r = noise_opened(in->store, &noise, in->now);
-    return r < 0 ? r : note_named(in, id);
+    return r < 0 ? r : note(in, id, 0);
 }
 
 static bool within_flap(const struct incident_intake *in, const struct row *i)
@@ -256,31 +276,33 @@ static bool within_flap(const struct incident_intake *in, const struct row *i)
     return in->config->flap_s > 0 && in->now - i->closed_at <= in->config->flap_s * 1000;
 }
 
+static int latest_of(struct store *s, int64_t problem_id, struct row *ret_latest)
+{
+    struct stmt *q = store_sql(s, select_latest);
+    bind_int(q, 1, problem_id);
+    int r = stmt_step(q);
+    if (r > 0)
+        read_row(q, ret_latest);
+    stmt_reset(q);
+    return r < 0 ? r : 0;
+}
+
 // The alert is no member of an open incident: join the problem's open one, reopen its last one, or
 // open a new one.
-static int fire_new(struct incident_intake *in, const struct alert *a, enum incident_kind kind)
+static int fire_new(struct incident_intake *in, const struct alert *a, enum incident_kind kind,
+                    bool seen)
 {
-    int64_t problem_id = 0, member_id = 0;
+    int64_t member_id = 0;
     struct row i;
-    int r = problem_of(in->store, a, &problem_id);
+    int r = problem_of(in->store, a, &i);
+    if (r == 0 && !i.id && in->config->flap_s > 0)
+        r = latest_of(in->store, i.problem_id, &i);
     if (r < 0)
         return r;
-    struct stmt *q = store_sql(in->store, select_firing);
-    bind_int(q, 1, problem_id);
-    r = stmt_step(q);
-    if (r == 0 && in->config->flap_s > 0) {
-        q = store_sql(in->store, select_latest);
-        bind_int(q, 1, problem_id);
-        r = stmt_step(q);
-    }
-    if (r < 0)
-        return r;
-    if (r > 0)
-        read_row(q, &i);
-    stmt_reset(q);
-    if (r == 0 || (i.status != STATUS_FIRING && !within_flap(in, &i)))
-        return open_new(in, problem_id, a, kind);
-    r = member_of(in->store, i.id, a, &member_id);
+    if (!i.id || (i.status != STATUS_FIRING && !within_flap(in, &i)))
+        return open_new(in, i.problem_id, a, kind);
+    if (seen)
+        r = member_of(in->store, i.id, a, &member_id);
     return r < 0 ? r : fire_into(in, &i, a, member_id);
 }
 
@@ -290,10 +312,7 @@ static int raise_severity(struct incident_intake *in, const struct row *i, const
     char text[96];
     const char *why = text;
     snprintf(text, sizeof text, "severity rose to %s", severity_name(a->severity));
-    struct stmt *q = store_sql(in->store, "UPDATE incident SET severity = ?2 WHERE id = ?1");
-    bind_int(q, 1, i->id);
-    bind_int(q, 2, (int64_t)a->severity);
-    int r = stmt_run(q);
+    int r = set_severity(in, i->id, (int64_t)a->severity);
     if (r == 0 && i->state == STATE_DECIDED && i->verdict == VERDICT_NOISE)
         r = noise_joined(in->store, i->id, true, false, in->now, &why);
     return r == 0 && why && i->state != STATE_NEW ? ask(in, i->id, why) : r;
@@ -307,7 +326,7 @@ static int repeat(struct incident_intake *in, const struct row *i, const struct 
         r = member_set(in, member_id, STATUS_FIRING, 0);
     if (r == 0 && (int64_t)a->severity > i->severity)
         r = raise_severity(in, i, a);
-    return r < 0 ? r : note_named(in, i->id);
+    return r < 0 ? r : note(in, i->id, 0);
 }
 
 static bool tells_resolution(const struct row *i)
@@ -332,7 +351,7 @@ static int resolve(struct incident_intake *in, const struct row *i, int64_t memb
     bind_int(q, 4, last && tells_resolution(i));
     if (r == 0)
         r = stmt_run(q);
-    return r < 0 ? r : note_named(in, i->id);
+    return r < 0 ? r : note(in, i->id, 0);
 }
 
 static int feed_watchdog(struct incident_intake *in, const struct alert *a)
@@ -350,18 +369,22 @@ static int feed_watchdog(struct incident_intake *in, const struct alert *a)
 
 static int open_test(struct incident_intake *in, const struct alert *a)
 {
-    int64_t problem_id = 0;
-    int r = problem_of(in->store, a, &problem_id);
-    return r < 0 ? r : open_new(in, problem_id, a, KIND_TEST);
+    struct row i;
+    int r = problem_of(in->store, a, &i);
+    return r < 0 ? r : open_new(in, i.problem_id, a, KIND_TEST);
 }
 
 static int take_real(struct incident_intake *in, const struct alert *a, enum incident_kind kind)
 {
     struct row i;
+    int r =
+        a->resolved ? incident_take_end(in) : 0; // the last one closes it: members must be right
+    if (r < 0)
+        return r;
     struct stmt *q = store_sql(in->store, select_member);
     bind_text(q, 1, a->source);
     bind_text(q, 2, a->fingerprint);
-    int r = stmt_step(q);
+    r = stmt_step(q);
     if (r < 0)
         return r;
     int64_t member_id = 0, member_status = 0, member_last_at = 0;
@@ -372,13 +395,13 @@ static int take_real(struct incident_intake *in, const struct alert *a, enum inc
         member_last_at = col_int(q, 11);
     }
     stmt_reset(q);
-    bool in_open = r > 0 && i.status == STATUS_FIRING;
+    bool seen = r > 0, in_open = seen && i.status == STATUS_FIRING;
     bool fires = in_open && member_status == STATUS_FIRING;
     if (a->resolved) // the end of something never seen firing opens nothing
         return fires ? resolve(in, &i, member_id, a) : 0;
     if (fires)
         return repeat(in, &i, a, member_id, member_last_at);
-    return in_open ? fire_into(in, &i, a, member_id) : fire_new(in, a, kind);
+    return in_open ? fire_into(in, &i, a, member_id) : fire_new(in, a, kind, seen);
 }
 
 int incident_take(struct incident_intake *in, const struct alert *a)
@@ -417,6 +440,8 @@ int incident_watchdog(struct incident_intake *in, const char *cluster, bool sile
     int r = json.error          ? json.error
             : fingerprint.error ? fingerprint.error
                                 : take_real(in, &a, KIND_ALERT);
+    if (r == 0)
+        r = incident_take_end(in);
     buf_done(&json);
     buf_done(&fingerprint);
     return r;
@@ -453,6 +478,8 @@ int incident_oversized(struct incident_intake *in, const char *sender, const cha
                       .severity = SEVERITY_ERROR,
                       .starts_at = in->now};
     int r = json.error ? json.error : take_real(in, &a, KIND_OVERSIZED);
+    if (r == 0)
+        r = incident_take_end(in);
     buf_done(&json);
     return r;
 }

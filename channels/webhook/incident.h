@@ -16,10 +16,15 @@ struct incident_intake {
     int64_t now;          // wall ms
     int64_t truncated;    // alerts that the sender cut from this notification
     struct id_set *named; // incidents that this notification named so far
+    struct {
+        int64_t id, joined, named;
+    } note; // of the last of them: not yet written
 };
 
 // Takes in one alert. 0, or a store error: then the transaction must be rolled back.
 int incident_take(struct incident_intake *in, const struct alert *a) MUST_CHECK;
+// After the last one, before the transaction ends: writes what is noted.
+int incident_take_end(struct incident_intake *in) MUST_CHECK;
 
 // A notification that was over the body cap: no retry will ever fit, so it becomes an incident of
 // its own.

@@ -216,7 +216,7 @@ static int notify_apply(struct commit_job *job, struct store *s)
         const char *why = NULL;
         int r = notification_next(&j->notification, &j->alert, &why);
         if (r == 0)
-            return 0;
+            return incident_take_end(&in);
         if (r == -EINVAL) {
             reject(j, why);
             continue;
@@ -227,7 +227,8 @@ static int notify_apply(struct commit_job *job, struct store *s)
             return r;
         j->accepted++;
     }
-    return 1;
+    int r = incident_take_end(&in);
+    return r < 0 ? r : 1;
 }
 
 static void answer_accepted(struct notify_job *j)

@@ -36,6 +36,7 @@ static inline int64_t take_alerts(struct temp_store *t, int64_t now, const struc
     assert_int_equal(store_begin(t->store), 0);
     for (size_t i = 0; i < n; i++)
         assert_int_equal(incident_take(&in, &alerts[i]), 0);
+    assert_int_equal(incident_take_end(&in), 0);
     assert_int_equal(store_commit(t->store), 0);
     int64_t first = named.n ? named.ids[0] : 0;
     id_set_done(&named);

@@ -240,6 +240,7 @@ static void test_truncated_is_the_most_that_was_cut(void **state)
     struct incident_intake in = {
         .store = t.store, .config = &t.config, .now = T0, .named = &named, .truncated = 7};
     assert_int_equal(incident_take(&in, &a), 0);
+    assert_int_equal(incident_take_end(&in), 0);
     int64_t id = named.ids[0];
     VIEW(id, truncated, 7);
     id_set_done(&named);
