@@ -36,6 +36,7 @@ struct intake {
     struct group_commit *commit;
     const struct config *config;
     struct intake_hooks hooks;
+    struct alert alert; // the one at hand, of whichever notification
 };
 
 enum route { ROUTE_NONE, ROUTE_ALERTS, ROUTE_HEALTH, ROUTE_READY, ROUTE_METRICS };
@@ -153,7 +154,6 @@ struct notify_job {
     struct intake *intake;
     struct http_request *request; // NULL once the peer went away
     struct notification notification;
-    struct alert alert;             // the one at hand
     struct notification_place part; // where the part at hand began: a rollback goes back to it
     struct id_set named;
     size_t named_before;
@@ -168,7 +168,6 @@ static void job_free(struct notify_job *j)
     id_set_done(&j->named);
     buf_done(&j->rejected);
     notification_close(&j->notification);
-    alert_done(&j->alert);
     free(j);
 }
 
@@ -207,6 +206,7 @@ static int notify_apply(struct commit_job *job, struct store *s)
     if (!j->request) // nobody waits for the answer: it was never promised
         return 0;
     begin_part(j);
+    struct alert *alert = &j->intake->alert;
     struct incident_intake in = {.store = s,
                                  .config = j->intake->config,
                                  .now = clock_wall_ms(),
@@ -214,7 +214,7 @@ static int notify_apply(struct commit_job *job, struct store *s)
                                  .named = &j->named};
     for (int i = 0; i < ALERTS_A_PART; i++) {
         const char *why = NULL;
-        int r = notification_next(&j->notification, &j->alert, &why);
+        int r = notification_next(&j->notification, alert, &why);
         if (r == 0)
             return incident_take_end(&in);
         if (r == -EINVAL) {
@@ -222,7 +222,7 @@ static int notify_apply(struct commit_job *job, struct store *s)
             continue;
         }
         if (r > 0)
-            r = incident_take(&in, &j->alert);
+            r = incident_take(&in, alert);
         if (r < 0)
             return r;
         j->accepted++;
@@ -302,7 +302,6 @@ static void submit_notification(struct intake *in, struct http_request *r, struc
     j->job = (struct commit_job){.apply = notify_apply, .done = notify_done};
     j->rejected = BUF_INIT(MAX_REJECTED * 512);
     j->intake = in;
-    alert_init(&j->alert);
     int e = notification_open(&j->notification, http_body(r), &hints, &why);
     if (e < 0) {
         answer_error(r, e == -ENOMEM ? 503 : 400,
@@ -591,6 +590,7 @@ int intake_start(uv_loop_t *loop, struct store *s, struct group_commit *commit,
     if (!in)
         return -ENOMEM;
     *in = (struct intake){.store = s, .commit = commit, .config = c, .hooks = hooks};
+    alert_init(&in->alert);
     struct http_limits limits = http_default_limits;
     limits.max_body = (size_t)c->max_body;
     int r = listen_on(loop, in, &limits, ret_why);
@@ -609,7 +609,9 @@ const char *intake_address(const struct intake *in)
 
 static void on_closed(void *data)
 {
-    free(data);
+    struct intake *in = data;
+    alert_done(&in->alert);
+    free(in);
 }
 
 void intake_stop(struct intake *in, unsigned grace_ms)
