@@ -364,8 +364,9 @@ static int open_patiently(struct store *s)
 
 int store_open(const char *dir, bool check, struct store **ret_store)
 {
-    // One thread uses SQLite: no locks within the process. Refused once it runs, which is as good.
-    sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    // No thread uses another's connection: no locks on them. Refused once it runs, which is as
+    // good.
+    sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     struct store *s = calloc(1, sizeof *s);
     if (!s)
@@ -632,6 +633,21 @@ void store_checkpoint(struct store *s)
         return;
     s->wal_pages = 0;
     sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+int store_checkpoint_aside(const char *path, int64_t *ret_moved)
+{
+    sqlite3 *db = NULL;
+    int pages = 0, moved = 0;
+    int rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc == SQLITE_OK) // reads the head of the file, which tells that there is a log
+        rc = sqlite3_exec(db, "PRAGMA schema_version", NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &moved);
+    sqlite3_close_v2(db);
+    if (rc == SQLITE_OK)
+        *ret_moved = moved;
+    return map_error(rc);
 }
 
 int store_check(struct store *s)

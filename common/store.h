@@ -59,8 +59,10 @@ int store_begin(struct store *s) MUST_CHECK;  // BEGIN IMMEDIATE
 int store_commit(struct store *s) MUST_CHECK; // on failure the transaction is rolled back
 void store_rollback(struct store *s);
 
-// Moves what the WAL holds into the database, without waiting for readers. Off the request path:
-// the automatic checkpoint is switched off and the server calls this from a timer once the WAL has
-// grown.
+// Moves what the WAL holds into the database, once it has grown, without waiting for readers. Off
+// the request path: the automatic checkpoint is switched off.
 void store_checkpoint(struct store *s);
+// The same for the database at `path`, in any thread: on a connection of its own. The pages of the
+// WAL that are in the database now.
+int store_checkpoint_aside(const char *path, int64_t *ret_moved) MUST_CHECK;
 int64_t store_wal_pages(const struct store *s); // as of the last commit

@@ -13,6 +13,7 @@
 #include "channels/webhook/pager.h"
 #include "channels/webhook/trail.h"
 #include "channels/webhook/watchdog.h"
+#include "common/checkpoint.h"
 #include "common/clock.h"
 #include "common/counters.h"
 #include "common/lease.h"
@@ -39,6 +40,7 @@ struct delivery {
     uv_timer_t timer;
     struct store *store;
     struct group_commit *commit;
+    struct checkpoint *checkpoint; // owned
     const struct config *config;
     struct mcp_server *mcp;
     struct playbooks *playbooks; // owned
@@ -581,7 +583,7 @@ static void sweep(struct delivery *d, int64_t now)
         store_rollback(d->store);
     if (r < 0 && r != -EBUSY)
         log_error("cannot close stale incidents", "why", store_error(d->store));
-    store_checkpoint(d->store);
+    checkpoint_look(d->checkpoint);
 }
 
 // Whoever runs pages the owner, with a session or without.
@@ -639,8 +641,7 @@ void delivery_wake(struct delivery *d)
         beat(d, now); // a process that was stopped for a while may no longer hold it
     if (d->phase == ATTACHED)
         push_due(d, now);
-    if (store_wal_pages(d->store) > 4000) // the timer's turn is too far away
-        store_checkpoint(d->store);
+    checkpoint_look(d->checkpoint);
 }
 
 void delivery_session_ready(struct delivery *d)
@@ -672,7 +673,11 @@ int delivery_new(uv_loop_t *loop, struct store *s, struct group_commit *commit,
     d->begun_at = clock_boot_ms();
     d->sweep_at = d->begun_at + SWEEP_MS;
     budget_init(&d->budget, c->events_per_min, c->event_bytes);
-    if (playbooks_load(c->playbooks, &d->playbooks) < 0) {
+    int r = playbooks_load(c->playbooks, &d->playbooks);
+    if (r >= 0)
+        r = checkpoint_new(loop, s, &d->checkpoint);
+    if (r < 0) {
+        playbooks_free(d->playbooks);
         free(d);
         return -ENOMEM;
     }
@@ -699,5 +704,6 @@ void delivery_close(struct delivery *d)
         lease_release(d->store, LEASE_STANDBY);
     else if (d->phase != WAITING_FOR_SESSION)
         lease_release(d->store, LEASE_SESSION);
+    checkpoint_close(d->checkpoint);
     uv_close((uv_handle_t *)&d->timer, on_closed);
 }
