@@ -170,7 +170,7 @@ async function idleStart(name) {
 async function slackIdle() {
   const { startFakeSlack } = await import('../support/fake_slack/main.mjs');
   const slack = await startFakeSlack(), state = fs.mkdtempSync(path.join(scratch, 'slack-'));
-  const child = spawn(path.join(buildDir, 'slack-channel'), [], { env: { ...environment(variants.ours, state, 0), ...slack.env }, stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(path.join(buildDir, 'slack-channel'), [], { env: { ...environment(variants.ours, state, 0), XDG_RUNTIME_DIR: state, ...slack.env }, stdio: ['pipe', 'pipe', 'inherit'] });
   child.stdout.resume();
   const exited = new Promise(r => child.once('exit', r));
   child.stdin.write(JSON.stringify(initialize) + '\n' + JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' }) + '\n');
@@ -188,7 +188,8 @@ async function memory() {
     say(`memory of ${n} incidents`);
     const state = path.join(scratch, `seed-${n}`);
     await run(path.join(here, 'seed'), [String(n), buildDir], { env: { PATH: process.env.PATH, HOME: scratch, SRE_CONFIG: path.join(scratch, 'none'), SRE_STATE_DIR: state } });
-    rows.push({ n, ...JSON.parse(await run(process.execPath, [path.join(here, 'memory.mjs'), state], { env: { ...process.env, BUILD_DIR: buildDir } })) });
+    const told = await run(process.execPath, [path.join(here, 'memory.mjs'), state], { env: { ...process.env, BUILD_DIR: buildDir } });
+    rows.push({ n, ...JSON.parse(/^\{.*/m.exec(told)[0]) });
     fs.rmSync(state, { recursive: true, force: true });
   }
   return rows;
