@@ -10,16 +10,16 @@ import { report } from './report.mjs';
 
 const { values: options } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '7' }, seconds: { type: 'string', default: '1' }, full: { type: 'boolean' }, out: { type: 'string' },
+    rounds: { type: 'string', default: '5' }, turns: { type: 'string', default: '4' }, seconds: { type: 'string', default: '0.5' }, full: { type: 'boolean' }, out: { type: 'string' },
     only: { type: 'string' }, note: { type: 'string', default: '' }, help: { type: 'boolean' },
   },
 });
 if (options.help) {
-  console.log(`usage: test/bench/run [--rounds 7] [--seconds 1] [--full] [--only load,start,idle,guard,memory] [--out FILE.md] [--note TEXT]
-  --seconds  of each load; --full: the memory at a million incidents, too; --note: what to say of the machine in the table`);
+  console.log(`usage: test/bench/run [--rounds 5] [--turns 4] [--seconds 0.5] [--full] [--only load,start,idle,guard,memory] [--out FILE.md] [--note TEXT]
+  A round starts every server anew; each load is --turns turns of --seconds, server after server. --full: the memory at a million incidents, too; --note: what to say of the machine in the table`);
   process.exit(0);
 }
-const rounds = Number(options.rounds), seconds = Number(options.seconds);
+const rounds = Number(options.rounds), turns = Number(options.turns), seconds = Number(options.seconds);
 const wanted = part => !options.only || options.only.split(',').includes(part);
 const say = text => process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'sre-bench-'));
@@ -55,8 +55,8 @@ async function checkNothingLost(s, sent) {
 async function load(s, metric, salt, connections, alerts, limit = ['seconds', seconds]) {
   const before = s.cpu, r = await post(s.port, connections, alerts, salt, ...limit), after = s.cpu;
   if (r.not_200) lost.push(`${s.name}: ${r.not_200} posts of ${metric} were not answered 200`);
-  const user = (after.user - before.user) / r.alerts * 1e4, system = (after.system - before.system) / r.alerts * 1e4;
-  return { ...r, salt, user, system, cpu: user + system, alertsPerSecond: r.alerts / r.seconds, postsPerSecond: r.posts / r.seconds };
+  s.sent.push({ ...r, salt });
+  return { ...r, cpu: (after.all - before.all) / r.alerts * 1e4, user: after.user - before.user, system: after.system - before.system };
 }
 
 // A body of 10 MB, and how long a ping and another request wait meanwhile.
@@ -65,41 +65,43 @@ async function bigBody(s, salt) {
   let longest = 0, done = false;
   const watch = async ask => { while (!done) { longest = Math.max(longest, await ask()); await sleep(4); } };
   const watches = [watch(() => s.ping()), watch(() => s.get('/healthz'))];
-  const r = await load(s, 'big', salt, 1, 10800, ['posts', 1]);
+  const r = await load(s, 'the 10 MB body', salt, 1, 10800, ['posts', 1]);
   done = true;
   await Promise.all(watches);
   note('big_ms', s.name, r.p50_us / 1000);
   note('big_peak_mb', s.name, s.peakMb);
   note('big_wait_ms', s.name, longest);
-  return r;
 }
 
-// All servers live side by side and are loaded one after the other, so that what disturbs the machine disturbs a pair alike.
+// All servers live side by side and are loaded in short turns, so that what disturbs the machine disturbs a pair alike.
 async function loadRound(names, round) {
   const servers = [];
   for (const name of order(names, round)) servers.push(await Server.start(name));
   await sleep(1500);
   for (const s of servers) { s.sent = []; note('idle_mb', s.name, s.rssMb); }
-  note('disk_us', 'ours', syncTime());
-  const each = async (n, phase, f) => {
-    for (const s of servers) {
-      const r = phase === 'big' ? await bigBody(s, salt(round, n)) : await load(s, phase, salt(round, n), phase === 'c1' ? 1 : 16, phase === 'b20' ? 20 : 1);
-      s.sent.push(r);
-      f?.(s.name, r);
+  let turn = round << 12;
+  const salt = () => (turn++).toString(16).padStart(8, '0');
+  const phase = async (metric, connections, alerts, f) => {
+    for (const s of servers) s.total = { alerts: 0, user: 0, system: 0 };
+    for (let i = 0; i < turns; i++) {
+      note('disk_us', 'ours', syncTime());
+      for (const s of servers) {
+        const r = await load(s, metric, salt(), connections, alerts);
+        for (const key of Object.keys(s.total)) s.total[key] += r[key];
+        f(s.name, r);
+      }
     }
+    if (connections > 1) for (const s of servers) for (const key of ['user', 'system']) note(`cpu_${alerts}_${key}`, s.name, s.total[key] / s.total.alerts * 1e4);
   };
-  await each(1, 'c1', (name, r) => { note('c1_p50_us', name, r.p50_us); note('c1_p99_us', name, r.p99_us); });
-  await each(2, 'c16', (name, r) => {
-    note('c16_p50_us', name, r.p50_us); note('c16_p99_us', name, r.p99_us); note('posts_per_s', name, r.postsPerSecond);
-    note('cpu_1', name, r.cpu); note('cpu_1_user', name, r.user); note('cpu_1_system', name, r.system);
+  await phase('1 alert, 1 connection', 1, 1, (name, r) => { note('c1_p50_us', name, r.p50_us); note('c1_p99_us', name, r.p99_us); });
+  await phase('1 alert, 16 connections', 16, 1, (name, r) => {
+    note('c16_p50_us', name, r.p50_us); note('c16_p99_us', name, r.p99_us); note('posts_per_s', name, r.posts / r.seconds); note('cpu_1', name, r.cpu);
   });
-  await each(3, 'b20', (name, r) => {
-    note('alerts_per_s', name, r.alertsPerSecond);
-    note('cpu_20', name, r.cpu); note('cpu_20_user', name, r.user); note('cpu_20_system', name, r.system);
-    note('load_share', name, r.own_cpu_s / r.seconds);
+  await phase('20 alerts, 16 connections', 16, 20, (name, r) => {
+    note('alerts_per_s', name, r.alerts / r.seconds); note('cpu_20', name, r.cpu); note('load_share', name, r.own_cpu_s / r.seconds);
   });
   for (const s of servers) note('peak_mb', s.name, s.peakMb);
-  await each(4, 'big');
+  for (const s of servers) await bigBody(s, salt());
   for (const s of servers) {
     await checkNothingLost(s, s.sent);
     await s.stop();
@@ -107,8 +109,6 @@ async function loadRound(names, round) {
   }
   say(`round ${round + 1} of ${rounds}: ${servers.map(s => `${s.name} ${Math.round(measured.posts_per_s[s.name].at(-1))} posts/s ${Math.round(measured.alerts_per_s[s.name].at(-1))} alerts/s`).join(', ')}`);
 }
-
-const salt = (round, n) => (round * 16 + n).toString(16).padStart(8, '0');
 
 // What one fdatasync of 4 KiB takes here and now, us: the floor of every durable answer.
 function syncTime() {
@@ -208,7 +208,7 @@ if (wanted('load')) for (let i = 0; i < rounds; i++) await loadRound(loaded, i);
 if (wanted('memory')) rows = await memory();
 fs.rmSync(scratch, { recursive: true, force: true });
 
-const text = report({ measured, lost, rows, rounds, seconds, minutes: (Date.now() - begun) / 60000, note: options.note });
+const text = report({ measured, lost, rows, rounds, turns, seconds, minutes: (Date.now() - begun) / 60000, note: options.note });
 console.log(text);
 if (options.out) fs.writeFileSync(options.out, text);
 process.exit(lost.length ? 1 : 0);

@@ -40,7 +40,7 @@ const columns = ['ours', 'bun-durable', 'node-durable', 'bun', 'node', 'bun, com
 
 const table = lines => lines.map(l => `| ${l.join(' | ')} |`).join('\n');
 
-// Round by round, how many times better than the other.
+// Turn by turn, how many times better than the other.
 function ratios(of, other, more) {
   return of && other ? of.slice(0, other.length).map((v, i) => more ? v / other[i] : other[i] / v) : null;
 }
@@ -71,19 +71,19 @@ function machine() {
   return `${os.cpus().length} cores (${cpu}), ${Math.round(os.totalmem() / 2 ** 30)} GB, ${release}, Linux ${os.release().split('-')[0]}, Node ${process.version}`;
 }
 
-export function report({ measured: m, lost, rows, rounds, seconds, minutes, note }) {
+export function report({ measured: m, lost, rows, rounds, turns, seconds, minutes, note }) {
   const present = columns.filter(c => Object.values(m).some(v => v[c]));
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
   const parts = [`# Results of test/bench/run
 
-${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, commit ${commit}; ${machine()}. ${rounds} interleaved rounds, ${seconds} s a load, ${minutes.toFixed(1)} minutes.
-${note ? `${note}\n` : ''}Medians, with the range of the rounds. \`bun\` and \`node\` are the reference of \`test/bench/reference\`; \`-durable\` commits each body to SQLite (WAL,
+${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, commit ${commit}; ${machine()}. ${rounds} rounds of ${turns} interleaved turns, ${seconds} s a turn, ${minutes.toFixed(1)} minutes.
+${note ? `${note}\n` : ''}Medians, with the range of all turns. \`bun\` and \`node\` are the reference of \`test/bench/reference\`; \`-durable\` commits each body to SQLite (WAL,
 synchronous FULL) before its 200, as ours always does. Of four alerts one opens an incident, one joins one, two repeat.
 ${lost.length ? `**LOST**: ${lost.join('; ')}` : 'Nothing was lost: every alert answered 200 was found again, in every round of every column.'}`];
   parts.push(table([['', ...present], ['---', ...present.map(() => '---:')],
     ...metrics.filter(([key]) => m[key]).map(([key, what]) => [what, ...present.map(c => cell(m[key][c]))])]));
   const f = floors(m, rows);
-  if (f.length) parts.push('## Floors\n\nHow many times better than `bun-durable`, round by round.', table([['', 'floor', 'measured', ''], ['---', '---:', '---:', '---'], ...f]));
+  if (f.length) parts.push('## Floors\n\nHow many times better than `bun-durable`, turn by turn.', table([['', 'floor', 'measured', ''], ['---', '---:', '---:', '---'], ...f]));
   if (rows.length) {
     const keys = Object.keys(rows[0]).filter(k => /^(briefing|history|command|post|event|list_undecided)/.test(k));
     parts.push('## The memory as it grows\n\nMilliseconds: fastest, median; waiting for a verdict: count.', table([['', ...rows.map(r => `${r.n.toLocaleString('en')} incidents`)], ['---', ...rows.map(() => '---:')],
