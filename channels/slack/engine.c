@@ -14,10 +14,7 @@
 #include "channels/slack/rounds.h"
 #include "channels/slack/sender.h"
 #include "channels/slack/socket_mode.h"
-#include "common/lease.h"
 #include "common/log.h"
-
-#define LEASE "slack"
 
 enum {
     MAX_HELD = 256, // envelopes that could not be stored yet
@@ -26,6 +23,7 @@ enum {
     LOOK_MS = 1500,            // between looks at the history: 40 a minute, Slack grants 50
     LOOK_AGAIN_MS = 60 * 1000, // while events may be lost, or history could not be read
     FLUSH_MS = 1500,
+    LOCK_LOOKS = 6, // before it is said that the lock is in use: a predecessor may be closing yet
     PRUNE_MS = 3600 * 1000,
     OUTBOX_DAYS = 30,
 };
@@ -35,8 +33,13 @@ struct engine {
     struct store *store;
     const struct config *config;
     struct engine_handler handler;
-    bool listen, configured, holds, running, closing, flushed;
-    bool asked;      // whether the lease is free
+    enum turn_role role;
+    bool configured, running, closing;
+    bool leaving;    // the connection is being given up
+    bool flushed;    // of that: nothing is under way any more
+    int leave_parts; // of that: what has not ended yet
+    bool told;       // that another process holds it
+    int lock_looks;
     bool known;      // auth.test has succeeded
     bool incomplete; // the last catching up was given up
     bool batch_changed;
@@ -53,6 +56,7 @@ struct engine {
     struct socket_mode *socket;
     struct catch_up *catch_up;
     struct app_lock *lock;
+    struct turn turn;
     char *files;
     char trouble[192]; // of identity or lock
     bool refused;      // it is one that only a person can mend
@@ -315,14 +319,14 @@ static int on_failed(const struct outbox_row *row, const char *error, void *data
     return outcome_failed(&in, row, error, moment_now());
 }
 
-static void finish_close(struct engine *e);
+static void finish_flush(struct engine *e);
 
 static void on_row_done(int64_t id, void *data)
 {
     struct engine *e = data;
     (void)id;
-    if (e->closing) {
-        finish_close(e);
+    if (e->leaving) {
+        finish_flush(e);
         return;
     }
     process(e);
@@ -350,7 +354,7 @@ static void arm(struct engine *e)
 // The holder's round: whatever is due, then the outbox.
 static void process(struct engine *e)
 {
-    if (!e->running || e->closing)
+    if (!e->running || e->leaving)
         return;
     struct moment now = moment_now();
     if (rounds_due(e->store, now) && rounds_run(e->store, &e->people, now) < 0) {
@@ -385,13 +389,15 @@ static int start_running(struct engine *e)
                                   .on_end = on_caught_up,
                                   .data = e};
     bool plain = strncmp(c->slack_api_url, "http://", 7) == 0;
+    e->incomplete = e->refused = false;
+    e->uncovered_since = e->ghosts_since = 0;
     int r = moment_rebase(e->store, moment_now(), e->people.nag_ms ? e->people.nag_ms : 1);
     if (r == 0)
         r = slack_api_new(e->loop, c->slack_api_url, c->slack_bot_token, c->slack_app_token,
                           &e->api);
     if (r == 0)
         r = sender_new(e->loop, e->store, e->api, &e->access, e->files, &sh, &e->sender);
-    if (r == 0 && e->listen)
+    if (r == 0 && e->role != TURN_PAGE)
         r = socket_mode_new(e->loop, e->api, &so, plain, &e->socket);
     if (r == 0 && !(e->identity = people_new(e->loop, e->store, e->api, &e->access, &ph)))
         r = -ENOMEM;
@@ -405,31 +411,83 @@ static int start_running(struct engine *e)
     return 0;
 }
 
-static void on_socket_closed(void *data)
+static void close_timers(struct engine *e);
+
+static void part_left(void *engine)
 {
-    (void)data;
+    struct engine *e = engine;
+    if (--e->leave_parts)
+        return;
+    app_lock_release(e->lock);
+    e->lock = NULL;
+    turn_release(e->store, &e->turn);
+    e->leaving = false;
+    if (e->closing)
+        close_timers(e);
 }
 
-static void stop_running(struct engine *e, void (*closed)(void *data))
+static void stop_parts(struct engine *e)
 {
     e->running = e->known = false;
     slack_api_close(e->api); // first: no answer comes any more
     people_close(e->identity);
     sender_close(e->sender);
     catch_up_close(e->catch_up);
-    struct socket_mode *socket = e->socket;
     e->api = NULL;
     e->identity = NULL;
     e->sender = NULL;
     e->catch_up = NULL;
-    e->socket = NULL;
     for (size_t i = 0; i < e->n_held; i++)
         envelope_done(&e->held[i]);
     e->n_held = 0;
-    if (socket)
-        socket_mode_close(socket, closed, e);
-    else
-        closed(e);
+}
+
+static void on_flush_end(uv_timer_t *t)
+{
+    struct engine *e = t->data;
+    uv_timer_stop(t);
+    if (e->flushed)
+        return;
+    e->flushed = true;
+    stop_parts(e);
+    part_left(e);
+}
+
+// What is under way may end, so that its outcome is known.
+static void finish_flush(struct engine *e)
+{
+    bool idle = !e->running || sender_idle(e->sender);
+    int64_t left = e->flush_until - clock_boot_ms();
+    uv_timer_start(&e->due, on_flush_end, idle || left < 0 ? 0 : (uint64_t)left, 0);
+}
+
+// Nothing is begun any more. Only when the connection is closed and the last answer is in may the
+// next process begin: the lock, then the lease.
+static void leave(struct engine *e)
+{
+    if (e->leaving)
+        return;
+    e->leaving = true;
+    e->flushed = false;
+    e->leave_parts = 1;
+    uv_timer_stop(&e->held_retry);
+    uv_timer_stop(&e->look);
+    e->look_pending = false;
+    e->flush_until = clock_boot_ms() + FLUSH_MS;
+    struct socket_mode *socket = e->socket;
+    e->socket = NULL;
+    if (socket) { // first: a connection that Slack does not know to be closed is sent to in vain
+        e->leave_parts++;
+        socket_mode_close(socket, part_left, e);
+    }
+    if (e->sender)
+        sender_drain(e->sender);
+    finish_flush(e);
+}
+
+static void on_unused_closed(void *data)
+{
+    (void)data;
 }
 
 static void become_holder(struct engine *e)
@@ -438,7 +496,7 @@ static void become_holder(struct engine *e)
         return;
     int r = e->lock ? 0 : app_lock_take(e->config->slack_app_token, &e->lock);
     if (r < 0) {
-        if (!e->trouble[0])
+        if (++e->lock_looks == LOCK_LOOKS)
             log_warn("slack: the app token is in use by another process, or cannot be locked",
                      "why", strerror(-r));
         snprintf(e->trouble, sizeof e->trouble, "%s",
@@ -446,12 +504,20 @@ static void become_holder(struct engine *e)
                              : "the app token's lock cannot be taken");
         return;
     }
+    e->lock_looks = 0;
     r = start_running(e);
-    if (r < 0) {
+    if (r == 0)
+        return;
+    struct socket_mode *socket = e->socket; // connects to nothing yet
+    e->socket = NULL;
+    if (socket)
+        socket_mode_close(socket, on_unused_closed, e);
+    stop_parts(e);
+    char why[sizeof e->trouble];
+    snprintf(why, sizeof why, "cannot start: %s", strerror(-r));
+    if (strcmp(why, e->trouble) != 0)
         log_error("slack: cannot start", "why", strerror(-r));
-        stop_running(e, on_socket_closed);
-        snprintf(e->trouble, sizeof e->trouble, "cannot start: %s", strerror(-r));
-    }
+    memcpy(e->trouble, why, sizeof why);
 }
 
 static void prune(struct engine *e)
@@ -465,26 +531,41 @@ static void prune(struct engine *e)
         log_debug("slack: pruning was put off");
 }
 
+// False when the store cannot tell whose turn it is, or the connection is being given up.
+static bool take_turn(struct engine *e)
+{
+    if (e->leaving)
+        return false;
+    switch (turn_look(e->store, &e->turn, clock_boot_ms())) {
+    case TURN_UNKNOWN:
+        log_debug("slack: heartbeat not written", "why", store_error(e->store));
+        return false;
+    case TURN_OURS:
+        e->told = false;
+        become_holder(e);
+        break;
+    case TURN_YIELD:
+        log_info("slack: a session is there, it takes over the connection");
+        leave(e);
+        break;
+    case TURN_OTHERS:
+        if (e->running) {
+            log_warn("slack: another process took over");
+            leave(e);
+        } else if (!e->told) {
+            log_info("slack: another process holds the connection and sends what is written here");
+        }
+        e->told = true;
+        break;
+    }
+    return !e->leaving;
+}
+
 static void on_tick(uv_timer_t *t)
 {
     struct engine *e = t->data;
-    int r = lease_beat(e->store, LEASE);
-    if (r < 0) {
-        log_debug("slack: heartbeat not written", "why", store_error(e->store));
+    if (!take_turn(e))
         return;
-    }
-    if (!e->asked && r == 0)
-        log_info("slack: another session holds the connection and sends what is written here");
-    e->asked = true;
-    e->holds = r > 0;
-    if (e->holds)
-        become_holder(e);
-    else if (e->running) {
-        log_warn("slack: another process took over");
-        stop_running(e, on_socket_closed);
-        app_lock_release(e->lock);
-        e->lock = NULL;
-    }
     if (e->running)
         prune(e);
     store_checkpoint(e->store);
@@ -504,7 +585,7 @@ static void on_tick(uv_timer_t *t)
 
 // ---- life ----
 
-int engine_new(uv_loop_t *loop, struct store *s, const struct config *config, bool listen,
+int engine_new(uv_loop_t *loop, struct store *s, const struct config *config, enum turn_role role,
                const struct engine_handler *handler, struct engine **ret_engine)
 {
     struct engine *e = calloc(1, sizeof *e);
@@ -515,7 +596,8 @@ int engine_new(uv_loop_t *loop, struct store *s, const struct config *config, bo
     e->store = s;
     e->config = config;
     e->handler = *handler;
-    e->listen = listen;
+    e->role = role;
+    turn_init(&e->turn, role);
     e->configured = slack_config_missing(config, &missing) == 0 && missing.len == 0;
     buf_done(&missing);
     access_set_users(&e->access, config->slack_users);
@@ -540,56 +622,26 @@ int engine_new(uv_loop_t *loop, struct store *s, const struct config *config, bo
 void engine_start(struct engine *e)
 {
     if (e->configured)
-        uv_timer_start(&e->tick, on_tick, 0, LEASE_BEAT_MS);
+        uv_timer_start(&e->tick, on_tick, 0, TURN_LOOK_MS);
 }
 
-static void one_closed(void *engine)
+static void on_handle_closed(uv_handle_t *h)
 {
-    struct engine *e = engine;
+    struct engine *e = h->data;
     if (--e->open_handles)
         return;
     void (*closed)(void *data) = e->closed;
     void *data = e->closed_data;
-    app_lock_release(e->lock);
     free(e->files);
     free(e);
     closed(data);
 }
 
-static void on_handle_closed(uv_handle_t *h)
+static void close_timers(struct engine *e)
 {
-    one_closed(h->data);
-}
-
-static void close_timers(void *data)
-{
-    struct engine *e = data;
-    if (e->holds)
-        lease_release(e->store, LEASE);
     uv_timer_t *timers[] = {&e->tick, &e->due, &e->held_retry, &e->soon, &e->look};
     for (size_t i = 0; i < ARRAY_LEN(timers); i++)
         uv_close((uv_handle_t *)timers[i], on_handle_closed);
-}
-
-static void on_flush_end(uv_timer_t *t)
-{
-    struct engine *e = t->data;
-    if (e->flushed)
-        return;
-    e->flushed = true;
-    uv_timer_stop(t);
-    if (e->running)
-        stop_running(e, close_timers);
-    else
-        close_timers(e);
-}
-
-// What is under way may end, so that its outcome is known.
-static void finish_close(struct engine *e)
-{
-    bool idle = !e->running || sender_idle(e->sender);
-    int64_t left = e->flush_until - clock_boot_ms();
-    uv_timer_start(&e->due, on_flush_end, idle || left < 0 ? 0 : (uint64_t)left, 0);
 }
 
 void engine_close(struct engine *e, void (*closed)(void *data), void *data)
@@ -600,17 +652,7 @@ void engine_close(struct engine *e, void (*closed)(void *data), void *data)
     e->closed = closed;
     e->closed_data = data;
     uv_timer_stop(&e->tick);
-    uv_timer_stop(&e->held_retry);
-    uv_timer_stop(&e->look);
-    e->flush_until = clock_boot_ms() + FLUSH_MS;
-    if (e->socket) { // first: a connection that Slack does not know to be closed is sent to in vain
-        e->open_handles++;
-        socket_mode_close(e->socket, one_closed, e);
-        e->socket = NULL;
-    }
-    if (e->sender)
-        sender_drain(e->sender);
-    finish_close(e);
+    leave(e);
 }
 
 // ---- what others ask ----
@@ -622,7 +664,7 @@ bool engine_configured(const struct engine *e)
 
 bool engine_holds(const struct engine *e)
 {
-    return e->holds;
+    return e->turn.holds;
 }
 
 int64_t engine_horizon(const struct engine *e)
@@ -655,9 +697,9 @@ const char *engine_files(const struct engine *e)
 static void status_of_others(const struct engine *e, struct buf *out)
 {
     struct lease_info info;
-    if (lease_read(e->store, LEASE, &info) == 0 && info.fresh)
+    if (lease_read(e->store, TURN_LEASE, &info) == 0 && info.fresh)
         buf_addf(out,
-                 "another session (process %lld) holds the connection and sends what is "
+                 "another process (%lld) holds the connection and sends what is "
                  "written here",
                  (long long)info.pid);
     else
@@ -676,7 +718,7 @@ int engine_status(const struct engine *e, struct buf *out)
         slack_config_missing(e->config, out);
         return 0;
     }
-    if (!e->holds) {
+    if (!e->turn.holds) {
         status_of_others(e, out);
         return 1;
     }

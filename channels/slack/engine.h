@@ -6,6 +6,7 @@
 
 #include "channels/slack/access.h"
 #include "channels/slack/escalation.h"
+#include "channels/slack/turn.h"
 #include "common/config.h"
 
 #include <uv.h>
@@ -19,9 +20,8 @@ struct engine_handler {
     void *data;
 };
 
-// Borrows all but the handler struct. listen = false: only sends (no socket). -ENOMEM, a UV_E*
-// code.
-int engine_new(uv_loop_t *loop, struct store *s, const struct config *config, bool listen,
+// Borrows all but the handler struct. TURN_PAGE only sends (no socket). -ENOMEM, a UV_E* code.
+int engine_new(uv_loop_t *loop, struct store *s, const struct config *config, enum turn_role role,
                const struct engine_handler *handler, struct engine **ret_engine) MUST_CHECK;
 void engine_start(struct engine *e);
 // Ends what is under way (at most 2.5 s), gives up the lease and frees; closed comes once, later.

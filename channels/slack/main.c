@@ -9,6 +9,7 @@
 
 #include "channels/slack/doctor.h"
 #include "channels/slack/page.h"
+#include "channels/slack/standby.h"
 #include "channels/slack/tools.h"
 #include "common/log.h"
 #include "common/output.h"
@@ -107,7 +108,7 @@ static void on_change(void *data)
 static int start(struct app *a, struct mcp_server_info *info)
 {
     struct engine_handler handler = {.on_change = on_change, .data = a};
-    int r = engine_new(&a->loop, a->store, &a->config, true, &handler, &a->engine);
+    int r = engine_new(&a->loop, a->store, &a->config, TURN_SESSION, &handler, &a->engine);
     if (r == 0)
         r = mcp_stdio_start(&a->loop, on_stdio_end, a, &a->io);
     if (r < 0)
@@ -172,6 +173,9 @@ static const char usage_text[] =
     "usage: slack-channel                             MCP server on stdio\n"
     "       slack-channel page [--severity S] TEXT    one page to the owner, now or as soon as it "
     "can be\n"
+    "       slack-channel standby                     holds the connection, nags and pages while "
+    "no "
+    "session runs\n"
     "       slack-channel doctor [--json] [--send]    checks everything a new installation gets "
     "wrong\n"
     "       slack-channel --version | --help\n";
@@ -198,18 +202,21 @@ int main(int argc, char **argv)
     struct page_options page;
     struct doctor_options doctor;
     bool is_page = strcmp(command, "page") == 0, is_doctor = strcmp(command, "doctor") == 0;
-    if ((argc > 1 && !is_page && !is_doctor) ||
+    bool is_standby = strcmp(command, "standby") == 0 && argc == 2;
+    if ((argc > 1 && !is_page && !is_doctor && !is_standby) ||
         (is_page && page_options_read(argc - 2, argv + 2, &page) < 0) ||
         (is_doctor && doctor_options_read(argc - 2, argv + 2, &doctor) < 0))
         return bad_usage();
     static struct app app;
-    int r = open_all(&app, argc == 1);
+    int r = open_all(&app, argc == 1 || is_standby);
     if (r < 0)
         r = 1;
     else if (is_page)
         r = page_run(&app.config, app.store, &page);
     else if (is_doctor)
         r = doctor_run(&app.config, app.store, &doctor);
+    else if (is_standby)
+        r = standby_run(&app.config, app.store);
     else
         r = serve(&app);
     store_close(app.store);

@@ -113,7 +113,7 @@ static void wait_for_it(struct paging *p, const struct config *config)
     uv_timer_init(&p->loop, &p->timer);
     p->timer.data = p;
     p->until = clock_boot_ms() + WAIT_MS;
-    if (engine_new(&p->loop, p->store, config, false, &handler, &p->engine) < 0)
+    if (engine_new(&p->loop, p->store, config, TURN_PAGE, &handler, &p->engine) < 0)
         return;
     uv_timer_start(&p->timer, on_timer, CHECK_MS, CHECK_MS);
     engine_start(p->engine);
