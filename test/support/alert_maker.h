@@ -27,34 +27,34 @@ static inline struct alert alert_made(const char *alertname, const char *fingerp
 
 // One notification with these alerts at `now`. Returns the first incident that it named, 0 for
 // none.
-static inline int64_t take_alerts(struct temp_store *t, int64_t now, const struct alert *alerts,
+static inline int64_t take_alerts(struct temp_store *into, int64_t now, const struct alert *alerts,
                                   size_t n)
 {
     struct id_set named = {0};
     struct incident_intake in = {
-        .store = t->store, .config = &t->config, .now = now, .named = &named};
-    assert_int_equal(store_begin(t->store), 0);
+        .store = into->store, .config = &into->config, .now = now, .named = &named};
+    assert_int_equal(store_begin(into->store), 0);
     for (size_t i = 0; i < n; i++)
         assert_int_equal(incident_take(&in, &alerts[i]), 0);
     assert_int_equal(incident_take_end(&in), 0);
-    assert_int_equal(store_commit(t->store), 0);
+    assert_int_equal(store_commit(into->store), 0);
     int64_t first = named.n ? named.ids[0] : 0;
     id_set_done(&named);
     return first;
 }
 
-static inline int64_t take_alert(struct temp_store *t, int64_t now, struct alert alert)
+static inline int64_t take_alert(struct temp_store *into, int64_t now, struct alert alert)
 {
-    return take_alerts(t, now, &alert, 1);
+    return take_alerts(into, now, &alert, 1);
 }
 
-static inline int64_t take_end(struct temp_store *t, int64_t now, struct alert alert)
+static inline int64_t take_end(struct temp_store *into, int64_t now, struct alert alert)
 {
     alert.resolved = true;
-    return take_alerts(t, now, &alert, 1);
+    return take_alerts(into, now, &alert, 1);
 }
 
-static inline void decide(struct temp_store *t, int64_t id, enum verdict verdict, int64_t now)
+static inline void decide(struct temp_store *into, int64_t id, enum verdict verdict, int64_t now)
 {
     struct verdict_note note = {.verdict = verdict,
                                 .summary = "said so",
@@ -62,5 +62,5 @@ static inline void decide(struct temp_store *t, int64_t id, enum verdict verdict
                                 .action = "",
                                 .by = "agent",
                                 .confidence = -1};
-    assert_int_equal(incident_decide(t->store, id, &note, now), 0);
+    assert_int_equal(incident_decide(into->store, id, &note, now), 0);
 }

@@ -7,27 +7,11 @@
 
 #include "channels/webhook/census.h"
 #include "channels/webhook/incident.h"
-#include "test/support/temp_store.h"
+#include "test/support/store_fixture.h"
 
 #include "test/support/alert_maker.h"
 
 #define T0 1700000000000
-
-static struct temp_store t;
-
-static int setup(void **state)
-{
-    (void)state;
-    temp_store_open(&t);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    temp_store_close(&t);
-    return 0;
-}
 
 // The counts are those of the incidents themselves.
 static void is_true(void)

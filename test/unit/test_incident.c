@@ -8,7 +8,7 @@
 
 #include "channels/webhook/view.h"
 #include "common/clock.h"
-#include "test/support/temp_store.h"
+#include "test/support/store_fixture.h"
 
 #include "test/support/alert_maker.h"
 
@@ -17,22 +17,6 @@
 #define HOUR (3600 * SECOND)
 #define DAY (24 * HOUR)
 #define LATER 99000000000000 // boot ms at which something is due, far away
-
-static struct temp_store t;
-
-static int setup(void **state)
-{
-    (void)state;
-    temp_store_open(&t);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    temp_store_close(&t);
-    return 0;
-}
 
 static struct alert alert_a(void)
 {

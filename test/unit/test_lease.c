@@ -10,23 +10,7 @@
 
 #include "common/clock.h"
 #include "common/lease.h"
-#include "test/support/temp_store.h"
-
-static struct temp_store t;
-
-static int setup(void **state)
-{
-    (void)state;
-    temp_store_open(&t);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    temp_store_close(&t);
-    return 0;
-}
+#include "test/support/store_fixture.h"
 
 // A process that does what it is told, one letter a time: b beat, r release, l listen; answers with
 // one byte: the result, or 'e'.

@@ -7,28 +7,12 @@
 #include <errno.h>
 
 #include "channels/webhook/listing.h"
-#include "test/support/temp_store.h"
+#include "test/support/store_fixture.h"
 
 #include "test/support/alert_maker.h"
 
 #define T0 1700000000000
 #define MINUTE 60000ll
-
-static struct temp_store t;
-
-static int setup(void **state)
-{
-    (void)state;
-    temp_store_open(&t);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    temp_store_close(&t);
-    return 0;
-}
 
 // The ids in one text, "..." behind them when there are more.
 static const char *ids_of(struct listing l)
