@@ -239,8 +239,10 @@ static bool is_loopback(const char *host)
     return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0;
 }
 
-// 1: plain http to loopback, 0: https, else the error of curl_loop_easy.
-static int check_url(const char *url, bool allow_plain_loopback)
+enum route { HTTPS, HTTP_LOOPBACK, HTTP_BEYOND };
+
+// Which way it goes, or the error of curl_loop_easy.
+static int check_url(const char *url, enum curl_plain plain)
 {
     CURLU *u = libcurl.url();
     if (!u)
@@ -251,9 +253,11 @@ static int check_url(const char *url, bool allow_plain_loopback)
         libcurl.url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
         libcurl.url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
         if (strcmp(scheme, "https") == 0)
-            r = 0;
+            r = HTTPS;
+        else if (strcmp(scheme, "http") == 0 && is_loopback(host))
+            r = plain >= PLAIN_LOOPBACK ? (int)HTTP_LOOPBACK : -EPERM;
         else if (strcmp(scheme, "http") == 0)
-            r = allow_plain_loopback && is_loopback(host) ? 1 : -EPERM;
+            r = plain == PLAIN_ANYWHERE ? (int)HTTP_BEYOND : -EPERM;
     }
     libcurl.free(scheme);
     libcurl.free(host);
@@ -261,14 +265,15 @@ static int check_url(const char *url, bool allow_plain_loopback)
     return r;
 }
 
-static bool set_common(CURL *easy, const char *url, bool plain)
+static bool set_common(CURL *easy, const char *url, enum route route)
 {
     const char *ca_file = getenv("SSL_CERT_FILE");
     if (ca_file && !*ca_file)
         ca_file = NULL;
     bool ok =
         libcurl.easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
-        libcurl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https") == CURLE_OK &&
+        libcurl.easy_setopt(easy, CURLOPT_PROTOCOLS_STR, route == HTTPS ? "https" : "http") ==
+            CURLE_OK &&
         // With h2 on offer a server may take it, and an upgrade then hangs without a word.
         libcurl.easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
         libcurl.easy_setopt(easy, CURLOPT_USERAGENT, "sre-channels/" SRE_VERSION) == CURLE_OK &&
@@ -280,7 +285,7 @@ static bool set_common(CURL *easy, const char *url, bool plain)
         // it.
         libcurl.easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) == CURLE_OK &&
         libcurl.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS) == CURLE_OK;
-    if (ok && plain)
+    if (ok && route == HTTP_LOOPBACK)
         ok = libcurl.easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK;
     if (ok && ca_file)
         ok = libcurl.easy_setopt(easy, CURLOPT_CAINFO, ca_file) == CURLE_OK;
@@ -292,11 +297,11 @@ static bool set_common(CURL *easy, const char *url, bool plain)
     return ok;
 }
 
-CURL *curl_loop_easy(const char *url, bool allow_plain_loopback, int *ret_error)
+CURL *curl_loop_easy(const char *url, enum curl_plain plain, int *ret_error)
 {
-    int r = check_url(url, allow_plain_loopback);
+    int r = check_url(url, plain);
     CURL *easy = r < 0 ? NULL : libcurl.easy_init();
-    if (easy && set_common(easy, url, r == 1))
+    if (easy && set_common(easy, url, (enum route)r))
         return easy;
     libcurl.easy_cleanup(easy);
     *ret_error = r < 0 ? r : -ENOMEM;

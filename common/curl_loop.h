@@ -36,9 +36,12 @@ void curl_loop_remove(struct curl_loop *c, struct curl_transfer *t);
 // turn of the loop.
 void curl_loop_close(struct curl_loop *c); // NULL is fine
 
+// Where plain http may go.
+enum curl_plain { PLAIN_NEVER, PLAIN_LOOPBACK, PLAIN_ANYWHERE };
+
 // An easy handle as every user needs it: no signals, HTTP/1.1, no redirects, peer and host name
-// verified against SSL_CERT_FILE if set (else the system's), proxy from the environment, connection
-// attempts bounded. NULL: out of memory. url: https://, or http:// to a loopback address when
-// allow_plain_loopback (then without proxy); anything else sets *ret_error to -EINVAL (not a URL,
-// other scheme) or -EPERM (plain text beyond loopback) and returns NULL.
-CURL *curl_loop_easy(const char *url, bool allow_plain_loopback, int *ret_error);
+// verified against SSL_CERT_FILE if set (else the system's), proxy from the environment but for
+// plain http to loopback, connection attempts bounded. NULL: out of memory. url: https://, or
+// http:// where `plain` allows it; anything else sets *ret_error to -EINVAL (not a URL, other
+// scheme) or -EPERM (plain text to where it may not go) and returns NULL.
+CURL *curl_loop_easy(const char *url, enum curl_plain plain, int *ret_error);

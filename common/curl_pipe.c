@@ -162,7 +162,7 @@ static int on_socket_made(void *user, curl_socket_t fd, curlsocktype purpose)
 static int prepare(struct curl_pipe *p, const char *url, bool allow_plain_loopback)
 {
     int error = 0;
-    CURL *easy = curl_loop_easy(url, allow_plain_loopback, &error);
+    CURL *easy = curl_loop_easy(url, allow_plain_loopback ? PLAIN_LOOPBACK : PLAIN_NEVER, &error);
     p->transfer = (struct curl_transfer){.easy = easy, .on_done = on_done};
     if (!easy)
         return error;

@@ -276,7 +276,11 @@ int http_client_call(struct http_client *c, const struct http_call_request *r, h
     call->transfer.on_done = on_done;
 
     int e = 0;
-    call->transfer.easy = curl_loop_easy(r->url, r->allow_plain_loopback, &e);
+    call->transfer.easy = curl_loop_easy(r->url,
+                                         r->allow_plain            ? PLAIN_ANYWHERE
+                                         : r->allow_plain_loopback ? PLAIN_LOOPBACK
+                                                                   : PLAIN_NEVER,
+                                         &e);
     if (e == 0)
         e = set_request(call, r);
     if (e == 0)

@@ -1,7 +1,8 @@
 #pragma once
 
 // HTTP requests to other people's servers, one callback each, on libcurl. TLS is verified,
-// redirects are answers like any other, plain http goes to loopback only. curl.h stays inside.
+// redirects are answers like any other, plain http goes to loopback only unless the
+// request says otherwise. curl.h stays inside.
 
 #include <uv.h>
 
@@ -40,6 +41,7 @@ struct http_call_request {
     // ends without an answer, and nobody could tell.
     bool repeatable;
     bool allow_plain_loopback;
+    bool allow_plain; // to any host: what holds no secret
 };
 
 struct http_call_response {

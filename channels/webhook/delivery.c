@@ -6,11 +6,13 @@
 
 #include "channels/webhook/alert.h"
 #include "channels/webhook/budget.h"
+#include "channels/webhook/canary.h"
 #include "channels/webhook/census.h"
 #include "channels/webhook/event.h"
 #include "channels/webhook/incident.h"
 #include "channels/webhook/noise.h"
 #include "channels/webhook/pager.h"
+#include "channels/webhook/ping.h"
 #include "channels/webhook/trail.h"
 #include "channels/webhook/watchdog.h"
 #include "common/checkpoint.h"
@@ -44,9 +46,12 @@ struct delivery {
     const struct config *config;
     struct mcp_server *mcp;
     struct playbooks *playbooks; // owned
+    struct ping *ping;           // owned
+    struct canary canary;
     struct budget budget;
     enum phase phase;
     bool told_unwritable;
+    bool writable;      // the lease was renewed at the last heartbeat, and by us
     bool told_back;     // the owner knows that the agent is back
     bool took_turns;    // another session held the lease since this one began
     int64_t started_at; // wall: what was asked before belongs into the first digest
@@ -170,7 +175,9 @@ static int prepare(struct delivery *d, const struct due *due, int64_t now, struc
     if (!due->resolved && strcmp(kind, "reminder") != 0)
         o->view.delivery++;
     struct event_source from = source_of(d);
-    r = event_of_incident(&o->event, &from, &o->view, kind);
+    bool canary = o->view.kind == KIND_TEST && strcmp(o->view.source, CANARY_SOURCE) == 0;
+    r = canary ? event_of_canary(&o->event, &o->view)
+               : event_of_incident(&o->event, &from, &o->view, kind);
     if (r < 0)
         return r;
     int64_t digest_room = d->config->events_per_min > 1 ? d->config->event_bytes : 0;
@@ -520,10 +527,12 @@ static void begin_session(struct delivery *d, int64_t now)
         store_sql(d->store, "UPDATE incident SET tell_resolved = 0 WHERE tell_resolved = 1"));
     if (r == 0)
         r = push_digest(d, now, d->started_at);
-    if (r == 0)
+    if (r == 0) {
         d->phase = ATTACHED;
-    else if (r != -EBUSY)
+        canary_begin(&d->canary, d->store, d->config, clock_wall_ms(), now);
+    } else if (r != -EBUSY) {
         tell_unwritable(d);
+    }
 }
 
 // Where nothing can be written nobody can renew a lease: then it is ours unless another's still
@@ -543,6 +552,7 @@ static void beat(struct delivery *d, int64_t now)
     if (now < d->beat_at)
         return;
     int r = beat_or_read(d);
+    d->writable = r == 1;
     d->beat_at = now + (r == -EBUSY ? TICK_MS : LEASE_BEAT_MS);
     if (r == 1 && d->phase == WAITING_FOR_LEASE) {
         d->told_back = false;
@@ -565,7 +575,9 @@ static void beat_standby(struct delivery *d, int64_t now)
     if (now < d->beat_at)
         return;
     d->beat_at = now + LEASE_BEAT_MS;
-    if (lease_beat(d->store, LEASE_STANDBY) < 0)
+    int r = lease_beat(d->store, LEASE_STANDBY);
+    d->writable = r == 1;
+    if (r < 0)
         log_debug("no heartbeat", "why", store_error(d->store));
 }
 
@@ -610,6 +622,28 @@ static void flush_counters(struct delivery *d, int64_t now)
         log_debug("counters not written", "why", store_error(d->store));
 }
 
+// The dead man's switch is pinged by one process: that of the session, or without one the standby
+// that holds its lease.
+static void ping(struct delivery *d, int64_t now)
+{
+    struct lease_info session;
+    enum ping_by by = PING_BY_NOBODY;
+    if (!d->config->ping_url[0] || !d->writable)
+        return;
+    if (d->mcp)
+        by = d->phase == ATTACHED ? PING_BY_SESSION : PING_BY_NOBODY;
+    else if (lease_read(d->store, LEASE_SESSION, &session) == 0 && !session.fresh)
+        by = PING_BY_STANDBY;
+    ping_run(d->ping, by, now, clock_wall_ms());
+}
+
+static void ask_canary(struct delivery *d, int64_t now)
+{
+    int r = canary_run(&d->canary, d->store, d->config, clock_wall_ms(), now);
+    if (r < 0 && r != -EBUSY)
+        log_error("no canary", "why", store_error(d->store));
+}
+
 static void tick(struct delivery *d)
 {
     int64_t now = clock_boot_ms();
@@ -618,15 +652,19 @@ static void tick(struct delivery *d)
     flush_counters(d, now);
     if (!d->mcp)
         beat_standby(d, now);
+    else if (d->phase != WAITING_FOR_SESSION)
+        beat(d, now);
+    ping(d, now);
     if (d->phase == WAITING_FOR_SESSION)
         return;
-    beat(d, now);
     if (now < d->push_from)
         return;
     if (d->phase == SETTLING)
         begin_session(d, now);
-    if (d->phase == ATTACHED)
-        push_due(d, now);
+    if (d->phase != ATTACHED)
+        return;
+    ask_canary(d, now);
+    push_due(d, now);
 }
 
 static void on_timer(uv_timer_t *t)
@@ -675,8 +713,11 @@ int delivery_new(uv_loop_t *loop, struct store *s, struct group_commit *commit,
     budget_init(&d->budget, c->events_per_min, c->event_bytes);
     int r = playbooks_load(c->playbooks, &d->playbooks);
     if (r >= 0)
+        r = ping_new(loop, s, c, &d->ping);
+    if (r >= 0)
         r = checkpoint_new(loop, s, &d->checkpoint);
     if (r < 0) {
+        ping_close(d->ping);
         playbooks_free(d->playbooks);
         free(d);
         return -ENOMEM;
@@ -705,5 +746,6 @@ void delivery_close(struct delivery *d)
     else if (d->phase != WAITING_FOR_SESSION)
         lease_release(d->store, LEASE_SESSION);
     checkpoint_close(d->checkpoint);
+    ping_close(d->ping);
     uv_close((uv_handle_t *)&d->timer, on_closed);
 }

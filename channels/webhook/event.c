@@ -297,6 +297,18 @@ int event_of_incident(struct event *e, const struct event_source *from,
     return r < 0 ? r : known < 0 ? known : tail;
 }
 
+int event_of_canary(struct event *e, const struct incident_view *v)
+{
+    int r =
+        buf_adds(&e->content, "Canary: log_incident noise, so that the channel knows you hear.\n");
+    meta(e, "kind", "test");
+    meta_int(e, "incident_id", v->id);
+    meta(e, "status", status_name(v->status));
+    meta(e, "alertname", v->alertname);
+    meta(e, "severity", severity_name((enum alert_severity)v->severity));
+    return e->values.error || r == -ENOMEM ? -ENOMEM : 0;
+}
+
 // ---- many ----
 
 static int group_line(struct lines *l, const struct event_source *from, struct stmt *group)

@@ -34,6 +34,9 @@ struct event_source {
 int event_of_incident(struct event *e, const struct event_source *from,
                       const struct incident_view *v, const char *kind) MUST_CHECK;
 
+// The canary: as few bytes as say what to do. Like event_of_incident.
+int event_of_canary(struct event *e, const struct incident_view *v) MUST_CHECK;
+
 // One event for many: those that the caller marked with due_at = DIGEST_MARK. What several rules
 // say of one node or service is one line; the rest is grouped by alertname, cluster and severity,
 // worst first, with ids to drill down. May change the marks to other values below 0. 0, or a store

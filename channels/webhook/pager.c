@@ -172,6 +172,42 @@ static int page(struct store *s, const struct times *t, int64_t n, struct buf *t
     return r < 0 ? r : mark(s, t);
 }
 
+// 1: it was not known yet.
+static int note_failure(struct store *s, const char *reason, int64_t wall)
+{
+    struct stmt *q =
+        store_sql(s, "INSERT OR IGNORE INTO agent_failure(id, at, reason) VALUES(1, ?, ?)");
+    bind_int(q, 1, wall);
+    bind_text(q, 2, reason);
+    int r = stmt_run(q);
+    return r < 0 ? r : store_changes(s) > 0;
+}
+
+// A session was there all the time, something was pushed into it, and since that came nothing was
+// taken or decided: 1. One that works on other things is not deaf.
+static int is_deaf(struct store *s, const struct times *t)
+{
+    struct lease_info session;
+    int r = lease_read(s, LEASE_SESSION, &session);
+    if (r < 0 || !session.fresh || session.since > t->wall - t->after)
+        return r;
+    struct stmt *q = store_sql(
+        s, "SELECT max(since_at) FROM incident WHERE paged_at IS NULL AND kind <> 1 AND " UNTAKEN
+           " AND state = 1 AND since_at <= ?1");
+    bind_int(q, 1, t->wall - t->after);
+    r = stmt_step(q);
+    int64_t since = r > 0 ? col_int(q, 0) : 0;
+    stmt_reset(q);
+    if (r < 0 || since == 0)
+        return r < 0 ? r : 0;
+    q = store_sql(s, "SELECT 1 FROM trail WHERE at >= ? AND actor = 'agent' AND action IN ('taken',"
+                     " 'verdict') LIMIT 1");
+    bind_int(q, 1, since);
+    r = stmt_step(q);
+    stmt_reset(q);
+    return r < 0 ? r : r == 0;
+}
+
 int pager_run(struct store *s, const struct config *c, int64_t wall, int64_t boot)
 {
     int64_t n = 0;
@@ -187,7 +223,13 @@ int pager_run(struct store *s, const struct config *c, int64_t wall, int64_t boo
     r = store_begin(s);
     if (r < 0)
         return r;
-    r = count(s, &t, &n);
+    if (!t.failure[0] && (r = is_deaf(s, &t)) > 0) { // then all that waits is his, not only these
+        r = note_failure(s, PAGER_DEAF, wall);
+        if (r >= 0)
+            r = read_times(s, c, &t);
+    }
+    if (r == 0)
+        r = count(s, &t, &n);
     if (r == 0 && n > 0)
         r = page(s, &t, n, &text);
     if (r == 0)
@@ -202,35 +244,43 @@ int pager_run(struct store *s, const struct config *c, int64_t wall, int64_t boo
 
 int pager_agent_failed(struct store *s, const char *reason, int64_t wall)
 {
-    struct stmt *q =
-        store_sql(s, "INSERT OR IGNORE INTO agent_failure(id, at, reason) VALUES(1, ?, ?)");
     int r = store_begin(s);
     if (r < 0)
         return r;
-    bind_int(q, 1, wall);
-    bind_text(q, 2, reason);
-    r = stmt_run(q);
-    if (r == 0 && store_changes(s) > 0) {
-        q = store_sql(s, "INSERT INTO page(at, severity, text) VALUES(?1, 'error', 'The agent "
+    r = note_failure(s, reason, wall);
+    if (r > 0) {
+        struct stmt *q =
+            store_sql(s, "INSERT INTO page(at, severity, text) VALUES(?1, 'error', 'The agent "
                          "cannot work: ' || ?2"
                          " || '. Until it gives a verdict again, alerts come to you directly.')");
         bind_int(q, 1, wall);
         bind_text(q, 2, reason);
         r = stmt_run(q);
     }
-    if (r == 0)
+    if (r >= 0)
         return store_commit(s);
     store_rollback(s);
     return r;
 }
 
-int pager_agent_works(struct store *s, int64_t wall)
+static int tell_works(struct store *s, int64_t wall, struct stmt *forget)
 {
-    int r = stmt_run(store_sql(s, "DELETE FROM agent_failure"));
+    int r = stmt_run(forget);
     if (r < 0 || store_changes(s) == 0)
         return r;
     struct stmt *q = store_sql(
         s, "INSERT INTO page(at, severity, text) VALUES(?, 'info', 'The agent works again.')");
     bind_int(q, 1, wall);
     return stmt_run(q);
+}
+
+int pager_agent_works(struct store *s, int64_t wall)
+{
+    return tell_works(s, wall, store_sql(s, "DELETE FROM agent_failure"));
+}
+
+int pager_agent_hears(struct store *s, int64_t wall)
+{
+    return tell_works(s, wall,
+                      store_sql(s, "DELETE FROM agent_failure WHERE reason = '" PAGER_DEAF "'"));
 }

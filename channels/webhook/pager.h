@@ -21,5 +21,11 @@ int pager_agent_back(struct store *s, int64_t wall) MUST_CHECK;
 // fires. Opens its own transaction.
 int pager_agent_failed(struct store *s, const char *reason, int64_t wall) MUST_CHECK;
 
+// The reason where the session says nothing at all: it is alive, but takes nothing. pager_run finds
+// that out from the incidents, the canary by asking.
+#define PAGER_DEAF "it takes nothing of what is pushed"
+// The agent took something: it is not deaf (any more). In the caller's transaction.
+int pager_agent_hears(struct store *s, int64_t wall) MUST_CHECK;
+
 // The agent gave a verdict: back to the ordinary times. In the caller's transaction.
 int pager_agent_works(struct store *s, int64_t wall) MUST_CHECK;

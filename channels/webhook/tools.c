@@ -38,15 +38,19 @@ struct take_job {
 static int take_apply(struct commit_job *job, struct store *s)
 {
     struct take_job *t = CONTAINER_OF(job, struct take_job, job);
-    struct stmt *q = store_sql(s, "SELECT pushed_at FROM incident WHERE id = ? AND state < 2");
+    struct stmt *q =
+        store_sql(s, "SELECT pushed_at FROM incident WHERE id = ? AND state < 2 AND kind <> 1");
     bind_int(q, 1, t->id);
     int r = stmt_step(q);
     t->after_ms = r > 0 && !col_is_null(q, 0) ? clock_wall_ms() - col_int(q, 0) : -1;
     stmt_reset(q);
     if (r >= 0)
         r = incident_taken(s, t->config, t->id, clock_wall_ms());
-    if (r == 0 && store_changes(s) > 0)
+    if (r == 0 && store_changes(s) > 0) {
         r = trail_add(s, t->id, "agent", "taken", t->tool, clock_wall_ms());
+        if (r == 0)
+            r = pager_agent_hears(s, clock_wall_ms());
+    }
     return r;
 }
 
@@ -235,7 +239,7 @@ static void list_incidents(struct mcp_call *call, const cJSON *args, void *data)
 struct log_job {
     struct commit_job job;
     struct mcp_call *call;
-    int64_t ids[MAX_IDS], waited_ms[MAX_IDS]; // from the question to this verdict
+    int64_t ids[MAX_IDS], waited_ms[MAX_IDS]; // from the question to this verdict; -1: a test
     int n;
     int64_t unknown; // the first id that does not exist
     struct verdict_note note;
@@ -259,10 +263,11 @@ static int log_apply(struct commit_job *job, struct store *s)
     struct log_job *l = CONTAINER_OF(job, struct log_job, job);
     int64_t now = clock_wall_ms();
     for (int i = 0; i < l->n; i++) {
-        struct stmt *q = store_sql(s, "SELECT asked_at FROM incident WHERE id = ?");
+        struct stmt *q = store_sql(s, "SELECT asked_at, kind FROM incident WHERE id = ?");
         bind_int(q, 1, l->ids[i]);
         int r = stmt_step(q);
-        l->waited_ms[i] = r > 0 ? now - col_int(q, 0) : 0;
+        int64_t waited = r > 0 && now > col_int(q, 0) ? now - col_int(q, 0) : 0;
+        l->waited_ms[i] = r > 0 && col_int(q, 1) == KIND_TEST ? -1 : waited;
         stmt_reset(q);
         if (r >= 0)
             r = incident_decide(s, l->ids[i], &l->note, now);
@@ -304,9 +309,12 @@ static void count_verdicts(const struct log_job *l)
         [VERDICT_ESCALATED] = "sre_verdicts_total{verdict=\"escalated\"}",
         [VERDICT_REAL] = "sre_verdicts_total{verdict=\"real\"}",
         [VERDICT_UNSURE] = "sre_verdicts_total{verdict=\"unsure\"}"};
-    counter_add(names[l->note.verdict], l->n);
-    for (int i = 0; i < l->n; i++)
+    for (int i = 0; i < l->n; i++) {
+        if (l->waited_ms[i] < 0)
+            continue;
+        counter_add(names[l->note.verdict], 1);
         counter_observe("sre_verdict_seconds", l->waited_ms[i]);
+    }
 }
 
 static void log_done(struct commit_job *job, int error)

@@ -30,7 +30,7 @@ static inline void temp_store_open(struct temp_store *t)
         .stale_days = 7,
     };
     static char no_cluster[] = "", dev[] = "dev-*", watchdog[] = "Watchdog";
-    t->config.prod_clusters = no_cluster;
+    t->config.prod_clusters = t->config.ping_url = no_cluster;
     t->config.dev_clusters = dev;
     t->config.watchdog_alert = watchdog;
 }

@@ -8,6 +8,7 @@
 
 #include "channels/webhook/delivery.h"
 #include "channels/webhook/pager.h"
+#include "channels/webhook/trail.h"
 #include "common/clock.h"
 #include "common/lease.h"
 #include "test/support/fake_clock.h"
@@ -210,6 +211,40 @@ static void test_why_nobody_looked(void **state)
     assert_non_null(strstr(last_page(), "No agent since 2023-11-14T22:28:20Z; 1 incident waits\n"));
 }
 
+// Pushed into a session that takes nothing: the owner hears that it is deaf, and gets all that
+// waits.
+static void test_deaf_session(void **state)
+{
+    (void)state;
+    assert_int_equal(lease_beat(t.store, LEASE_SESSION), 1);
+    int64_t first = fire("Slow", SEVERITY_WARNING, "platform");
+    run_sql(t.store, "UPDATE incident SET state = 1");
+    // The heartbeat stays, since the lease is old enough.
+    run_sql(t.store, "UPDATE lease SET since = since - 1000");
+    fake_elapsed_ms = 890 * SECOND;
+    fire("New", SEVERITY_WARNING, "platform");
+    fake_elapsed_ms = 900 * SECOND;
+    run_sql(t.store, "UPDATE lease SET beat_at = 1000000000 + 900000");
+    assert_int_equal(trail_add(t.store, first + 1, "agent", "taken", "", clock_wall_ms()), 0);
+    assert_int_equal(run(), 1); // it works on other things
+    assert_int_equal(ask_int(t.store, "SELECT count(*) FROM agent_failure"), 0);
+
+    run_sql(t.store, "DELETE FROM trail");
+    run_sql(t.store, "UPDATE incident SET paged_at = NULL");
+    assert_int_equal(run(), 2); // the new one, too
+    assert_non_null(strstr(last_page(), "The agent cannot work (" PAGER_DEAF ") since "));
+    assert_non_null(strstr(last_page(), "; 2 incidents come to you"));
+    fire("Next", SEVERITY_WARNING, "platform");
+    assert_int_equal(run(), 1); // at once
+
+    assert_int_equal(pager_agent_hears(t.store, clock_wall_ms()), 0);
+    assert_string_equal(last_page(), "info||The agent works again.");
+    assert_int_equal(pager_agent_failed(t.store, "out of quota", clock_wall_ms()), 0);
+    int64_t before = pages();
+    assert_int_equal(pager_agent_hears(t.store, clock_wall_ms()), 0); // only a verdict ends that
+    assert_int_equal(pages(), before);
+}
+
 static void test_agent_that_cannot_work(void **state)
 {
     (void)state;
@@ -273,6 +308,7 @@ int main(void)
         T(test_worst_ten_and_a_count), T(test_severity_of_the_page),
         T(test_why_nobody_looked),     T(test_agent_that_cannot_work),
         T(test_agent_that_is_back),    T(test_store_that_is_locked),
+        T(test_deaf_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
