@@ -358,6 +358,36 @@ const char *const schema_steps[] = {
     "CREATE INDEX incident_untaken_boot ON incident(since_boot) WHERE paged_at IS NULL AND kind <> 1 AND status = 0 AND state < 2;"
     "CREATE INDEX incident_taken ON incident(since_at) WHERE paged_at IS NULL AND kind <> 1 AND state = 2;"
     "CREATE INDEX incident_taken_boot ON incident(since_boot) WHERE paged_at IS NULL AND kind <> 1 AND state = 2;",
+
+    // 9: what the report asks for
+    // When a person first answered, whatever came after it.
+    "ALTER TABLE slack_escalation ADD COLUMN answered_at INTEGER;"
+    "ALTER TABLE slack_escalation ADD COLUMN answered_by TEXT NOT NULL DEFAULT '';"
+#define A_PERSON(who) who " NOT IN ('', 'the agent', 'the alert itself')"
+    "UPDATE slack_escalation SET answered_at = changed_at, answered_by = changed_by"
+    "  WHERE state > 0 AND changed_at IS NOT NULL AND " A_PERSON("changed_by") ";"
+    "CREATE TRIGGER escalation_answered AFTER UPDATE OF state ON slack_escalation"
+    " WHEN NEW.state > 0 AND NEW.state <> OLD.state AND OLD.answered_at IS NULL AND " A_PERSON("NEW.changed_by") " BEGIN "
+    "UPDATE slack_escalation SET answered_at = NEW.changed_at, answered_by = NEW.changed_by WHERE id = NEW.id;"
+    "END;"
+    "CREATE INDEX slack_escalation_created ON slack_escalation(created_at);"
+    "CREATE INDEX slack_escalation_incident ON slack_escalation(incident_id) WHERE incident_id IS NOT NULL;"
+    "CREATE INDEX slack_inbox_escalation ON slack_inbox(escalation_id) WHERE escalation_id IS NOT NULL;"
+    "CREATE INDEX incident_paged ON incident(opened_at) WHERE paged_at IS NOT NULL;"
+
+    // What was pushed into sessions, by the UTC day: kept where the counters are written.
+    "CREATE TABLE push_day(day INTEGER PRIMARY KEY, events INTEGER NOT NULL, bytes INTEGER NOT NULL);"
+#define IS_BYTES "(NEW.name = 'sre_pushed_bytes_total')"
+#define IS_EVENTS "(NEW.name >= 'sre_events_total{' AND NEW.name < 'sre_events_total|')"
+#define PUSH_ADD(n)                                                                                \
+    "INSERT INTO push_day(day, events, bytes) VALUES(" NOW_MS " / 86400000, " IS_EVENTS " * (" n "), " IS_BYTES " * (" n "))" \
+    " ON CONFLICT(day) DO UPDATE SET events = events + excluded.events, bytes = bytes + excluded.bytes;"
+    "CREATE TRIGGER counter_push_first AFTER INSERT ON counter WHEN " IS_BYTES " OR " IS_EVENTS " BEGIN " PUSH_ADD("NEW.n") " END;"
+    "CREATE TRIGGER counter_push AFTER UPDATE OF n ON counter WHEN " IS_BYTES " OR " IS_EVENTS " BEGIN " PUSH_ADD("NEW.n - OLD.n") " END;"
+
+    // The last weekly summary, or since when there could have been one. One row.
+    "CREATE TABLE weekly(id INTEGER PRIMARY KEY CHECK(id = 1), told_at INTEGER NOT NULL);"
+    "INSERT INTO weekly VALUES(1, " NOW_MS ");",
 };
 // clang-format on
 
