@@ -20,6 +20,12 @@ void sha1(struct str bytes, uint8_t out[20])
         give_up("sha1");
 }
 
+void sha256(struct str bytes, uint8_t out[32])
+{
+    if (!SHA256((const unsigned char *)bytes.p, bytes.n, out))
+        give_up("sha256");
+}
+
 void hmac_sha256(struct str key, struct str a, struct str b, uint8_t out[32])
 {
     char digest[] = "SHA256";

@@ -5,6 +5,7 @@
 #include "common/base.h"
 
 void sha1(struct str bytes, uint8_t out[20]);
+void sha256(struct str bytes, uint8_t out[32]);
 void hmac_sha256(struct str key, struct str a, struct str b,
                  uint8_t out[32]); // over a followed by b
 // Equal without telling by time where they differ; the time depends on the length of `given` only.
