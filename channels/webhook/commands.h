@@ -12,6 +12,8 @@ int command_proposals(const struct config *c, int argc, char **argv);
 int command_export(const struct config *c, int argc, char **argv);
 int command_doctor(const struct config *c, int argc, char **argv);
 int command_audit(const struct config *c, int argc, char **argv);
+int command_report(const struct config *c, int argc, char **argv);
+int command_postmortem(const struct config *c, int argc, char **argv);
 int command_agent_failed(const struct config *c, int argc, char **argv);
 int command_guard(const struct config *c, int argc, char **argv);
 int command_console(const struct config *c, int argc, char **argv);

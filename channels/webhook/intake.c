@@ -11,6 +11,7 @@
 #include "channels/webhook/incident.h"
 #include "channels/webhook/metrics.h"
 #include "channels/webhook/notification.h"
+#include "channels/webhook/report_get.h"
 #include "common/clock.h"
 #include "common/counters.h"
 #include "common/json.h"
@@ -28,6 +29,7 @@
 #define SENDER_SIZE 64
 #define MAX_METRICS (256 * 1024)
 #define UNAUTHORIZED "WWW-Authenticate: Bearer\r\n"
+#define ASK_PASSWORD "WWW-Authenticate: Basic realm=\"sre-channels, any name\"\r\n" UNAUTHORIZED
 #define PROMETHEUS_PATH "/api/v2/alerts"
 
 struct intake {
@@ -37,9 +39,10 @@ struct intake {
     const struct config *config;
     struct intake_hooks hooks;
     struct alert alert; // the one at hand, of whichever notification
+    struct report_desk reports;
 };
 
-enum route { ROUTE_NONE, ROUTE_ALERTS, ROUTE_HEALTH, ROUTE_READY, ROUTE_METRICS };
+enum route { ROUTE_NONE, ROUTE_ALERTS, ROUTE_HEALTH, ROUTE_READY, ROUTE_METRICS, ROUTE_REPORT };
 
 struct notify_job;
 struct oversized_job;
@@ -52,6 +55,9 @@ struct context {
     bool signature_pending;   // the body decides whether the sender may
     struct notify_job *job;   // once submitted
     struct oversized_job *oversized;
+    struct report_get *report; // once begun
+    bool wants_report;
+    int64_t days; // of the report
 };
 
 // ---- answers ----
@@ -391,6 +397,8 @@ static enum route route_of(struct str path, char source[SENDER_SIZE])
         return ROUTE_HEALTH;
     if (str_is(path, "/metrics"))
         return ROUTE_METRICS;
+    if (str_is(path, "/report"))
+        return ROUTE_REPORT;
     return str_is(path, "/readyz") ? ROUTE_READY : ROUTE_NONE;
 }
 
@@ -412,21 +420,92 @@ static void get_ready(const struct intake *in, struct http_request *r)
         answer(r, 200, str_of("{\"status\":\"ready\"}"), NULL);
 }
 
-static void get_metrics(const struct intake *in, struct http_request *r)
+// Of a GET: there is no body to wait for.
+static bool may_read(const struct intake *in, const struct http_request *r)
 {
     struct auth_headers h = auth_headers_of(r);
     enum auth_result auth = auth_headers_check(&h, in->config->token, in->config->hmac_secret);
+    return auth == AUTH_OK ||
+           (auth == AUTH_NEEDS_BODY &&
+            auth_signature(&h, in->config->hmac_secret, (struct str){0}, clock_wall_ms() / 1000));
+}
+
+static void get_metrics(const struct intake *in, struct http_request *r)
+{
     struct buf text = BUF_INIT(MAX_METRICS);
-    if (auth == AUTH_NEEDS_BODY &&
-        auth_signature(&h, in->config->hmac_secret, (struct str){0}, clock_wall_ms() / 1000))
-        auth = AUTH_OK;
-    if (auth != AUTH_OK)
+    if (!may_read(in, r))
         answer_error(r, 401, "the token or signature is missing or wrong", UNAUTHORIZED);
     else if (metrics_write(in->store, &text) < 0)
         answer_error(r, 503, "the store cannot be read", NULL);
     else
         http_respond(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&text), NULL);
     buf_done(&text);
+}
+
+// ---- the report ----
+
+// A page of another name that resolves to this machine (DNS rebinding) is another's: where no token
+// protects the report, only this machine's own names and addresses read it.
+static bool is_our_host(struct str host)
+{
+    const char *colon = host.n && host.p[0] != '[' ? memchr(host.p, ':', host.n) : NULL;
+    if (colon)
+        host.n = (size_t)(colon - host.p);
+    for (size_t i = 0; i < host.n; i++)
+        if (!strchr("0123456789.", host.p[i]) && host.p[0] != '[')
+            return text_equal_nocase(host, "localhost");
+    return true;
+}
+
+// 1 answered, 0 go on: it is begun once the whole request is in.
+static int check_report(const struct intake *in, struct http_request *r)
+{
+    int64_t days;
+    if (!may_read(in, r)) {
+        answer_error(r, 401, "the token or signature is missing or wrong", ASK_PASSWORD);
+        return 1;
+    }
+    if (!in->config->token[0] && !in->config->hmac_secret[0] &&
+        !is_our_host(http_header(r, "Host"))) {
+        answer_error(r, 403, "without a token the report is read by address or as localhost", NULL);
+        return 1;
+    }
+    if (report_get_days(http_query(r), &days) < 0) {
+        answer_error(r, 400, "days: a whole number from 1 to 3650", NULL);
+        return 1;
+    }
+    struct context *c = calloc(1, sizeof *c);
+    if (!c) {
+        answer_error(r, 503, "out of memory, try again", NULL);
+        return 1;
+    }
+    c->wants_report = true;
+    c->days = days;
+    http_set_user(r, c);
+    return 0;
+}
+
+static void on_report(struct report_get *g, int error, struct str page)
+{
+    struct http_request *r = report_get_request(g);
+    struct buf headers = BUF_INIT(1024);
+    free(http_user(r));
+    http_set_user(r, NULL);
+    report_get_headers(&headers);
+    if (error < 0)
+        answer_error(r, 503, "the report could not be made, see the log", NULL);
+    else
+        http_respond(r, 200, "text/html; charset=utf-8", page, buf_cstr(&headers));
+    buf_done(&headers);
+}
+
+static void begin_report(struct intake *in, struct http_request *r, struct context *c)
+{
+    int e = report_get_start(&in->reports, r, c->days, on_report, &c->report);
+    if (e == -EBUSY)
+        answer_error(r, 503, "other reports are being made, try again", "Retry-After: 2\r\n");
+    else if (e < 0)
+        answer_error(r, 503, "the report cannot be begun, try again", "Retry-After: 2\r\n");
 }
 
 static bool is_json_type(struct str type)
@@ -494,6 +573,8 @@ static int on_headers(struct http_request *r, void *data)
         answer_error(r, 405, "this path is read with GET", "Allow: GET, HEAD\r\n");
     else if (route == ROUTE_METRICS)
         get_metrics(in, r);
+    else if (route == ROUTE_REPORT)
+        return check_report(in, r);
     else if (route == ROUTE_HEALTH)
         answer(r, 200, str_of("{\"status\":\"ok\"}"), NULL);
     else
@@ -506,8 +587,10 @@ static void on_request(struct http_request *r, void *data)
     struct intake *in = data;
     struct context *c = http_user(r);
     struct auth_headers h = auth_headers_of(r);
-    if (c->signature_pending &&
-        !auth_signature(&h, in->config->hmac_secret, http_body(r), clock_wall_ms() / 1000))
+    if (c->wants_report)
+        begin_report(in, r, c);
+    else if (c->signature_pending &&
+             !auth_signature(&h, in->config->hmac_secret, http_body(r), clock_wall_ms() / 1000))
         answer_error(r, 401, "the signature is wrong or its timestamp too old", NULL);
     else if (!http_body(r).n)
         answer_error(r, 400, "the body is empty: expected a JSON notification", NULL);
@@ -523,6 +606,8 @@ static void on_abort(struct http_request *r, void *data)
         c->job->request = NULL;
     if (c && c->oversized)
         c->oversized->request = NULL;
+    if (c && c->report)
+        report_get_cancel(c->report);
     free(c);
 }
 
@@ -591,6 +676,7 @@ int intake_start(uv_loop_t *loop, struct store *s, struct group_commit *commit,
         return -ENOMEM;
     *in = (struct intake){.store = s, .commit = commit, .config = c, .hooks = hooks};
     alert_init(&in->alert);
+    report_desk_init(&in->reports, loop);
     struct http_limits limits = http_default_limits;
     limits.max_body = (size_t)c->max_body;
     int r = listen_on(loop, in, &limits, ret_why);

@@ -22,6 +22,9 @@ static const char help[] =
     "  webhook-channel proposals      [--days 30] [--json]   which alert rules to change\n"
     "  webhook-channel export         [--days N]    every incident as one JSON object a line\n"
     "  webhook-channel audit          [--days 7] [--incident ID] [--json]   who did what when\n"
+    "  webhook-channel report         [--days 7] --html FILE   the report as one page; - is "
+    "stdout\n"
+    "  webhook-channel postmortem     INCIDENT_ID   a draft in Markdown, from the timeline\n"
     "  webhook-channel standby        keeps the port open and the watch up while no session runs\n"
     "  webhook-channel console        a stand-in session: shows each event, calls the tools; needs "
     "no Claude\n"
@@ -49,12 +52,13 @@ static const struct {
     const char *name;
     int (*run)(const struct config *c, int argc, char **argv);
 } commands[] = {
-    {"briefing", command_briefing},   {"history", command_history},
-    {"incidents", command_incidents}, {"proposals", command_proposals},
-    {"export", command_export},       {"standby", command_standby},
-    {"console", command_console},     {"doctor", command_doctor},
-    {"guard", command_guard},         {"agent-failed", command_agent_failed},
-    {"audit", command_audit},
+    {"briefing", command_briefing},     {"history", command_history},
+    {"incidents", command_incidents},   {"proposals", command_proposals},
+    {"export", command_export},         {"standby", command_standby},
+    {"console", command_console},       {"doctor", command_doctor},
+    {"guard", command_guard},           {"agent-failed", command_agent_failed},
+    {"audit", command_audit},           {"report", command_report},
+    {"postmortem", command_postmortem},
 };
 
 static bool asks_for_help(int argc, char **argv)

@@ -11,6 +11,7 @@
 #include "channels/webhook/intake.h"
 #include "channels/webhook/retention.h"
 #include "channels/webhook/tools.h"
+#include "channels/webhook/weekly.h"
 #include "common/lease.h"
 #include "mcp/stdio.h"
 
@@ -43,6 +44,7 @@ struct app {
     struct mcp_server *mcp;
     struct delivery *delivery;
     struct retention *retention;
+    struct weekly *weekly;
     struct intake *intake;
     struct webhook_tools tools;
     bool standby; // no session: the port and the watch only
@@ -65,6 +67,7 @@ static void stop(struct app *a)
     group_commit_close(a->commit); // commits and answers what is in
     delivery_close(a->delivery);
     retention_stop(a->retention);
+    weekly_stop(a->weekly);
     intake_stop(a->intake, ANSWER_GRACE_MS);
     listener_remove(a->store);
     if (a->io)
@@ -168,6 +171,8 @@ static int start(struct app *a)
         r = delivery_new(&a->loop, a->store, a->commit, &a->config, a->mcp, &a->delivery);
     if (r == 0)
         r = retention_start(&a->loop, a->commit, &a->config, &a->retention);
+    if (r == 0)
+        r = weekly_start(&a->loop, a->store, &a->weekly);
     if (r < 0)
         return r;
     group_commit_on_commit(a->commit, on_commit, a);

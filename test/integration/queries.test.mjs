@@ -1,8 +1,8 @@
 // No question to the store reads a table that grows from end to end: with SRE_LOG=debug the program says which query does.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { command, notification, sleep, startChannel } from '../support/channel.mjs';
-import { day, hour, seed, times } from '../support/memory.mjs';
+import { command, notification, request, sleep, startChannel } from '../support/channel.mjs';
+import { day, hour, seed, sql, times } from '../support/memory.mjs';
 
 // Indexes of what is open, due or waiting: small by themselves, since what is decided and told is not in them.
 const small = /SCAN \w+ USING (COVERING )?INDEX (incident_(undecided|waiting|tell|firing|due|taken|untaken|evidence)|slack_\w+_(open|live|due|new)|proposal_open)\b/;
@@ -33,8 +33,10 @@ test('every query of the program has its index', async () => {
   await c.call('briefing');
   await c.call('tuning_proposals');
   await c.call('decide_proposal', { proposal_id: 1, decision: 'rejected' });
+  for (const days of [7, 365]) await request(`${c.url}/report?days=${days}`, { method: 'GET', ...auth });
   await sleep(3500);
-  for (const words of [['briefing'], ['history'], ['incidents'], ['incidents', '--state', 'open'], ['incidents', '--state', 'all'], ['export'], ['export', '--days', '7'], ['audit'], ['audit', '--incident', '25'], ['proposals']])
+  sql(c.state, 'UPDATE weekly SET told_at = 0');
+  for (const words of [['briefing'], ['history'], ['incidents'], ['incidents', '--state', 'open'], ['incidents', '--state', 'all'], ['export'], ['export', '--days', '7'], ['audit'], ['audit', '--incident', '25'], ['proposals'], ['report', '--html', '-'], ['report', '--weekly'], ['postmortem', '25']])
     await run(...words);
   await c.stop();
   log += c.stderr;
