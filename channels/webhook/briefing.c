@@ -80,15 +80,28 @@ static int read_escalations(struct store *s, struct briefing *b)
     return r;
 }
 
+static int read_counts(struct store *s, struct briefing *b)
+{
+    struct tally_window w = tally_window(b->since);
+    struct tally_edge edge;
+    int r = tally_edge_read(s, &w, &edge);
+    if (r < 0)
+        return r;
+    b->counts = edge.all;
+    r = tally_days(s, &w, &b->counts);
+    if (r == 0)
+        r = stats_rules(s, &w, &edge, b->rules, &b->n_rules);
+    if (r == 0)
+        r = recurring_read(s, &w, &edge, b->noise, &b->n_noise);
+    tally_edge_done(&edge);
+    return r;
+}
+
 static int read_all(struct store *s, struct briefing *b)
 {
-    int r = tally_all(s, b->since, &b->counts);
+    int r = read_counts(s, b);
     if (r == 0)
         r = stats_read(s, b->since, &b->stats);
-    if (r == 0)
-        r = stats_rules(s, b->since, b->rules, &b->n_rules);
-    if (r == 0)
-        r = recurring_read(s, b->since, b->noise, &b->n_noise);
     if (r == 0)
         r = read_real(s, b);
     if (r == 0)

@@ -46,8 +46,10 @@ static int read_without(const struct playbooks *p, struct store *s, int64_t sinc
                         struct buf *names)
 {
     struct rule_stats *rules = calloc(RULE_STATS_MAX, sizeof *rules);
+    struct tally_window w = tally_window(since);
+    struct tally_edge edge = {0}; // whole days are enough
     int n = 0, without = 0;
-    if (!rules || stats_rules(s, since, rules, &n) < 0)
+    if (!rules || stats_rules(s, &w, &edge, rules, &n) < 0)
         n = 0;
     for (int i = 0; i < n; i++)
         if (!playbooks_find(p, rules[i].alertname))

@@ -3,12 +3,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "channels/webhook/key_counts.h"
 #include "channels/webhook/stats.h"
-#include "channels/webhook/tally.h"
 #include "common/buf.h"
 
 #define FAMILIES_MAX 12    // looked at, by count
-#define SERVICES_MAX 32    // services of a family that are told apart
+#define PROBLEMS_MAX 200   // of a family, looked at
+#define SERVICES_MAX 32    // of these that are told apart
 #define SEPARATORS "-_./:" // as in the schema's family
 
 static bool is_digit(char c)
@@ -82,34 +83,57 @@ struct family {
     int64_t count;
 };
 
+static int read_keys(struct store *s, const struct tally_window *w, struct key_counts *keys)
+{
+    int r;
+    struct stmt *q = store_sql(s, "SELECT key, noise FROM tally INDEXED BY tally_noise WHERE kind "
+                                  "= 1 AND noise > 0 AND day >= ? - 1");
+    bind_int(q, 1, w->first_day);
+    while ((r = stmt_step(q)) > 0 && (r = key_counts_add(keys, col_text(q, 0), col_int(q, 1))) == 0)
+        ;
+    stmt_reset(q);
+    return r;
+}
+
+// Of whole days.
+static int read_days(struct store *s, const struct tally_window *w, const char *key, int64_t *ret_n)
+{
+    struct stmt *q =
+        store_sql(s, "SELECT sum(noise) FROM tally WHERE kind = 1 AND key = ? AND day >= ?");
+    bind_text(q, 1, key);
+    bind_int(q, 2, w->first_day);
+    int r = stmt_step(q);
+    *ret_n = r > 0 ? col_int(q, 0) : 0;
+    stmt_reset(q);
+    return r < 0 ? r : 0;
+}
+
+// By whole days; the one that the window cuts counts as a whole for being looked at.
 static int read_families(struct store *s, const struct tally_window *w,
                          struct family families[FAMILIES_MAX], int *ret_n)
 {
-    int r, n = 0;
-    struct stmt *q =
-        store_sql(s, "SELECT key, sum(n) FROM (SELECT key, noise AS n FROM tally INDEXED BY "
-                     "tally_noise WHERE kind = 1 AND noise > 0 AND day >= ?1"
-                     " UNION ALL SELECT p.alertname || char(31) || p.family, e.n FROM"
-                     "  (SELECT problem_id, count(*) AS n FROM incident WHERE opened_at >= ?2 AND "
-                     "opened_at < ?3 AND kind <> 1 AND verdict = 1"
-                     "   GROUP BY problem_id) e JOIN problem p ON p.id = e.problem_id)"
-                     " GROUP BY key HAVING sum(n) > 1 ORDER BY 2 DESC, key LIMIT 12");
-    bind_int(q, 1, w->first_day);
-    bind_int(q, 2, w->since);
-    bind_int(q, 3, w->edge_end);
-    while ((r = stmt_step(q)) > 0 && n < FAMILIES_MAX) {
-        char *key = strdup(col_text(q, 0));
+    struct key_counts keys = {0};
+    struct key_count top[FAMILIES_MAX];
+    int n = 0;
+    int r = read_keys(s, w, &keys);
+    size_t found = r == 0 ? key_counts_top(&keys, FAMILIES_MAX, top) : 0;
+    for (size_t i = 0; r == 0 && i < found; i++) {
+        struct family *f = &families[n];
+        char *key = top[i].n > 1 ? strdup(top[i].key) : NULL;
         char *unit = key ? strchr(key, '\x1f') : NULL;
         if (!unit) {
             free(key);
             continue;
         }
+        r = read_days(s, w, key, &f->count);
         *unit = '\0';
-        families[n++] = (struct family){.alertname = key, .name = unit + 1, .count = col_int(q, 1)};
+        f->alertname = key;
+        f->name = unit + 1;
+        n++;
     }
-    stmt_reset(q);
+    key_counts_done(&keys);
     *ret_n = n;
-    return r < 0 ? r : 0;
+    return r;
 }
 
 struct member {
@@ -125,43 +149,54 @@ static void members_free(struct member *m, int n)
     }
 }
 
-// The services of a family that were noise in the window. *ret_all: they make up all of it.
-static int read_members(struct store *s, const struct tally_window *w, const struct family *f,
-                        struct member members[SERVICES_MAX], int *ret_n, bool *ret_all)
+static int by_member_count(const void *a, const void *b)
 {
-    int r, n = 0;
-    int64_t count = 0;
+    int64_t x = ((const struct member *)a)->count, y = ((const struct member *)b)->count;
+    return x < y ? 1 : x > y ? -1 : 0;
+}
+
+// One more problem of a service: the same service may be in several places. 0, or -ENOMEM.
+static int add_member(struct member *members, int *n, const char *service, const char *place,
+                      int64_t count)
+{
+    int i = 0;
+    while (i < *n && strcmp(members[i].service, service) != 0)
+        i++;
+    if (i == *n) {
+        members[i] = (struct member){.service = strdup(service), .place = strdup(place)};
+        ++*n;
+    } else if (strcmp(members[i].place, place) < 0) {
+        free(members[i].place);
+        members[i].place = strdup(place);
+    }
+    members[i].count += count;
+    return members[i].service && members[i].place ? 0 : -ENOMEM;
+}
+
+// The services of a family that were noise in the window, the most frequent first; what its
+// problems had on the first day goes into its count.
+static int read_members(struct store *s, const struct tally_window *w,
+                        const struct tally_edge *edge, struct family *f,
+                        struct member members[PROBLEMS_MAX], int *ret_n)
+{
+    int r;
     struct stmt *q = store_sql(
-        s, "WITH member AS MATERIALIZED (SELECT service, namespace, cluster,"
+        s, "SELECT id, service, CASE WHEN namespace <> '' THEN namespace ELSE cluster END,"
            // The + keeps the key from being compared as a number, which would not use the index.
-           "  (SELECT coalesce(sum(noise), 0) FROM tally t WHERE t.kind = 2 AND t.key = +p.id AND "
+           " (SELECT coalesce(sum(noise), 0) FROM tally t WHERE t.kind = 2 AND t.key = +p.id AND "
            "t.day >= ?3)"
-           "  + (SELECT count(*) FROM incident i WHERE i.problem_id = p.id AND i.opened_at >= ?4 "
-           "AND i.opened_at < ?5 AND i.kind <> 1"
-           "     AND i.verdict = 1) AS n"
-           "  FROM problem p WHERE alertname = ?1 AND family = ?2 LIMIT 200)"
-           " SELECT service, max(CASE WHEN namespace <> '' THEN namespace ELSE cluster END), "
-           "sum(n) FROM member"
-           " WHERE n > 0 GROUP BY service ORDER BY 3 DESC LIMIT 32");
+           " FROM problem p WHERE alertname = ?1 AND family = ?2 LIMIT 200");
     bind_text(q, 1, f->alertname);
     bind_text(q, 2, f->name);
     bind_int(q, 3, w->first_day);
-    bind_int(q, 4, w->since);
-    bind_int(q, 5, w->edge_end);
-    while ((r = stmt_step(q)) > 0 && n < SERVICES_MAX) {
-        struct member *m = &members[n++];
-        *m = (struct member){.service = strdup(col_text(q, 0)),
-                             .place = strdup(col_text(q, 1)),
-                             .count = col_int(q, 2)};
-        count += m->count;
-        if (!m->service || !m->place) {
-            r = -ENOMEM;
+    while ((r = stmt_step(q)) > 0 && *ret_n < PROBLEMS_MAX) {
+        const struct tally *t = tally_edge_of(edge, col_int(q, 0));
+        int64_t first = t ? t->noise : 0, n = col_int(q, 3) + first;
+        f->count += first;
+        if (n > 0 && (r = add_member(members, ret_n, col_text(q, 1), col_text(q, 2), n)) < 0)
             break;
-        }
     }
     stmt_reset(q);
-    *ret_n = n;
-    *ret_all = count == f->count;
     return r < 0 ? r : 0;
 }
 
@@ -203,22 +238,33 @@ static int by_count(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-int recurring_read(struct store *s, int64_t since, struct recurring_line lines[RECURRING_MAX],
-                   int *ret_n)
+static int read_family(struct store *s, const struct tally_window *w, const struct tally_edge *edge,
+                       struct family *f, struct recurring_line *lines, int *n_lines)
 {
-    struct tally_window w = tally_window(since);
+    struct member members[PROBLEMS_MAX];
+    int n = 0;
+    int64_t told = 0;
+    int r = read_members(s, w, edge, f, members, &n);
+    if (r == 0) {
+        qsort(members, (size_t)n, sizeof *members, by_member_count);
+        int apart = n < SERVICES_MAX ? n : SERVICES_MAX;
+        for (int i = 0; i < apart; i++)
+            told += members[i].count;
+        lines_of(f, members, apart, told == f->count, lines, n_lines);
+    }
+    members_free(members, n);
+    return r;
+}
+
+int recurring_read(struct store *s, const struct tally_window *w, const struct tally_edge *edge,
+                   struct recurring_line lines[RECURRING_MAX], int *ret_n)
+{
     struct family families[FAMILIES_MAX];
     int n_families = 0, n = 0;
-    int r = read_families(s, &w, families, &n_families);
+    int r = read_families(s, w, families, &n_families);
     for (int i = 0; i < n_families; i++) {
-        struct member members[SERVICES_MAX];
-        int n_members = 0;
-        bool all = false;
         if (r == 0)
-            r = read_members(s, &w, &families[i], members, &n_members, &all);
-        if (r == 0)
-            lines_of(&families[i], members, n_members, all, lines, &n);
-        members_free(members, n_members);
+            r = read_family(s, w, edge, &families[i], lines, &n);
         free(families[i].alertname);
     }
     if (r < 0)

@@ -3,7 +3,7 @@
 // The noise that comes again and again, in lines that a person would write: services that differ
 // only in their tail are one.
 
-#include "common/store.h"
+#include "channels/webhook/tally_edge.h"
 
 struct recurring_line {
     char alertname[80];
@@ -14,9 +14,9 @@ struct recurring_line {
 };
 #define RECURRING_MAX 64
 
-// The most frequent first, each at least twice. 0, or a store error.
-int recurring_read(struct store *s, int64_t since, struct recurring_line lines[RECURRING_MAX],
-                   int *ret_n) MUST_CHECK;
+// The most frequent since w, whose edge is `edge`, first; each at least twice. 0, or a store error.
+int recurring_read(struct store *s, const struct tally_window *w, const struct tally_edge *edge,
+                   struct recurring_line lines[RECURRING_MAX], int *ret_n) MUST_CHECK;
 
 // How many services one line may stand for: are they one thing that differs in its tail? `family`
 // is what they have in common, as the schema has it.

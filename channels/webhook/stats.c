@@ -1,7 +1,12 @@
 #include "channels/webhook/stats.h"
 
-#include "channels/webhook/tally.h"
+#include <stdlib.h>
+
+#include "channels/webhook/key_counts.h"
 #include "common/text.h"
+
+#define CANDIDATES_MAX 24
+#define PROBLEMS_OF_A_RULE "2000" // the first day of others is left out of what a rule had
 
 #define HOUR_MS (3600ll * 1000)
 
@@ -55,32 +60,96 @@ int stats_read(struct store *s, int64_t since, struct stats *ret_stats)
     return 0;
 }
 
-int stats_rules(struct store *s, int64_t since, struct rule_stats rules[RULE_STATS_MAX], int *ret_n)
+// ---- by rule ----
+
+struct candidate {
+    const char *alertname; // borrowed
+    struct rule_stats stats;
+};
+
+// By whole days; the one that the window cuts counts as a whole for being looked at.
+static int read_keys(struct store *s, const struct tally_window *w, struct key_counts *keys)
 {
-    struct tally_window w = tally_window(since);
-    int r, n = 0;
-    struct stmt *q = store_sql(s, "SELECT key, sum(n), sum(noise), sum(bad) FROM ("
-                                  " SELECT key, none + noise + auto_fixed + escalated + real + "
-                                  "unsure AS n, noise, auto_fixed + escalated + real AS bad"
-                                  "  FROM tally INDEXED BY tally_rule WHERE kind = 3 AND day >= ?1"
-                                  " UNION ALL SELECT p.alertname, e.n, e.noise, e.bad FROM"
-                                  "  (SELECT problem_id, count(*) AS n, sum(verdict IS 1) AS "
-                                  "noise, sum(coalesce(verdict, 0) BETWEEN 2 AND 4) AS bad"
-                                  "   FROM incident WHERE opened_at >= ?2 AND opened_at < ?3 AND "
-                                  "kind <> 1 GROUP BY problem_id) e"
-                                  "  JOIN problem p ON p.id = e.problem_id)"
-                                  " GROUP BY key ORDER BY 2 DESC, key LIMIT 20");
-    bind_int(q, 1, w.first_day);
-    bind_int(q, 2, since);
-    bind_int(q, 3, w.edge_end);
+    int r;
+    struct stmt *q = store_sql(s, "SELECT key, none + noise + auto_fixed + escalated + real + "
+                                  "unsure FROM tally INDEXED BY tally_rule WHERE kind = 3"
+                                  " AND day >= ? - 1");
+    bind_int(q, 1, w->first_day);
+    while ((r = stmt_step(q)) > 0 && (r = key_counts_add(keys, col_text(q, 0), col_int(q, 1))) == 0)
+        ;
+    stmt_reset(q);
+    return r;
+}
+
+static int read_days(struct store *s, const struct tally_window *w, struct candidate *c)
+{
+    struct tally t = {0};
+    int r = tally_rule_days(s, c->alertname, w, &t);
+    c->stats =
+        (struct rule_stats){.incidents = tally_total(&t), .noise = t.noise, .real = tally_true(&t)};
+    return r;
+}
+
+// What the rule's problems had on the first day.
+static int add_edge(struct store *s, const struct tally_edge *edge, struct candidate *c)
+{
+    int r;
+    struct stmt *q =
+        store_sql(s, "SELECT id FROM problem WHERE alertname = ? LIMIT " PROBLEMS_OF_A_RULE);
+    bind_text(q, 1, c->alertname);
     while ((r = stmt_step(q)) > 0) {
-        if (n == RULE_STATS_MAX)
+        const struct tally *t = tally_edge_of(edge, col_int(q, 0));
+        if (!t)
             continue;
-        rules[n] = (struct rule_stats){
-            .incidents = col_int(q, 1), .noise = col_int(q, 2), .real = col_int(q, 3)};
-        text_fit(col_text(q, 0), sizeof rules[n].alertname, rules[n].alertname);
-        n++;
+        c->stats.incidents += tally_total(t);
+        c->stats.noise += t->noise;
+        c->stats.real += tally_true(t);
     }
-    *ret_n = n;
+    return r;
+}
+
+static int by_incidents(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+    if (x->stats.incidents != y->stats.incidents)
+        return x->stats.incidents < y->stats.incidents ? 1 : -1;
+    return strcmp(x->alertname, y->alertname);
+}
+
+static int read_candidates(struct store *s, const struct tally_window *w,
+                           const struct tally_edge *edge, struct candidate *found, size_t n)
+{
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        r = read_days(s, w, &found[i]);
+        if (r == 0 && edge->n)
+            r = add_edge(s, edge, &found[i]);
+    }
+    if (r == 0)
+        qsort(found, n, sizeof *found, by_incidents);
+    return r;
+}
+
+int stats_rules(struct store *s, const struct tally_window *w, const struct tally_edge *edge,
+                struct rule_stats rules[RULE_STATS_MAX], int *ret_n)
+{
+    struct key_counts keys = {0};
+    struct key_count top[CANDIDATES_MAX];
+    struct candidate found[CANDIDATES_MAX];
+    int shown = 0;
+    int r = read_keys(s, w, &keys);
+    size_t n = r == 0 ? key_counts_top(&keys, CANDIDATES_MAX, top) : 0;
+    for (size_t i = 0; i < n; i++)
+        found[i].alertname = top[i].key;
+    if (r == 0)
+        r = read_candidates(s, w, edge, found, n);
+    for (size_t i = 0; r == 0 && i < n && shown < RULE_STATS_MAX; i++) {
+        if (!found[i].stats.incidents)
+            continue;
+        rules[shown] = found[i].stats;
+        text_fit(found[i].alertname, sizeof rules->alertname, rules[shown++].alertname);
+    }
+    key_counts_done(&keys);
+    *ret_n = shown;
     return r;
 }

@@ -4,8 +4,8 @@
 // back. Means over the incidents that opened in the window (to the hour), tests left out; what the
 // memory decided by itself has no pace.
 
+#include "channels/webhook/tally_edge.h"
 #include "common/json.h"
-#include "common/store.h"
 
 struct stats {
     // n = of how many incidents, ms = the mean; n 0 = not known
@@ -26,9 +26,9 @@ struct rule_stats {
     int64_t incidents, noise, real;
 };
 #define RULE_STATS_MAX 20
-// The busiest rules; *ret_n of them. 0, or a store error.
-int stats_rules(struct store *s, int64_t since, struct rule_stats rules[RULE_STATS_MAX],
-                int *ret_n) MUST_CHECK;
+// The busiest rules since w, whose edge is `edge`; *ret_n of them. 0, or a store error.
+int stats_rules(struct store *s, const struct tally_window *w, const struct tally_edge *edge,
+                struct rule_stats rules[RULE_STATS_MAX], int *ret_n) MUST_CHECK;
 
 // Cleans text for one line of people and models and cuts it to the size of `out`, on a character
 // boundary, with "..." where it was cut.

@@ -36,15 +36,20 @@ static int add(struct stmt *q, int columns, struct tally *t)
     return r < 0 ? r : 0;
 }
 
-int tally_all(struct store *s, int64_t since, struct tally *t)
+int tally_days(struct store *s, const struct tally_window *w, struct tally *t)
 {
-    struct tally_window w = tally_window(since);
     struct stmt *q = store_sql(s, DAYS);
     bind_int(q, 1, TALLY_ALL);
     bind_text(q, 2, "");
-    bind_int(q, 3, w.first_day);
-    int r = add(q, 6, t);
-    q = store_sql(s, VERDICTS " FROM incident i WHERE" EDGE);
+    bind_int(q, 3, w->first_day);
+    return add(q, 6, t);
+}
+
+int tally_all(struct store *s, int64_t since, struct tally *t)
+{
+    struct tally_window w = tally_window(since);
+    int r = tally_days(s, &w, t);
+    struct stmt *q = store_sql(s, VERDICTS " FROM incident i WHERE" EDGE);
     bind_int(q, 1, since);
     bind_int(q, 2, w.edge_end);
     return r < 0 ? r : add(q, 6, t);
@@ -65,18 +70,24 @@ int tally_problem(struct store *s, int64_t problem_id, int64_t since, struct tal
     return r < 0 ? r : add(q, 7, t);
 }
 
-int tally_rule(struct store *s, const char *alertname, int64_t since, struct tally *t)
+int tally_rule_days(struct store *s, const char *alertname, const struct tally_window *w,
+                    struct tally *t)
 {
-    struct tally_window w = tally_window(since);
     struct stmt *q = store_sql(s, DAYS);
     bind_int(q, 1, TALLY_RULE);
     bind_text(q, 2, alertname);
-    bind_int(q, 3, w.first_day);
-    int r = add(q, 7, t);
+    bind_int(q, 3, w->first_day);
+    return add(q, 7, t);
+}
+
+int tally_rule(struct store *s, const char *alertname, int64_t since, struct tally *t)
+{
+    struct tally_window w = tally_window(since);
+    int r = tally_rule_days(s, alertname, &w, t);
     // By time first: a rule may have any number of problems, a day has few incidents.
-    q = store_sql(s, VERDICTS
-                  ", sum(i.flaps) FROM incident i CROSS JOIN problem p ON p.id = i.problem_id"
-                  " WHERE p.alertname = ?3 AND" EDGE);
+    struct stmt *q = store_sql(
+        s, VERDICTS ", sum(i.flaps) FROM incident i CROSS JOIN problem p ON p.id = i.problem_id"
+                    " WHERE p.alertname = ?3 AND" EDGE);
     bind_int(q, 1, since);
     bind_int(q, 2, w.edge_end);
     bind_text(q, 3, alertname);
@@ -98,11 +109,21 @@ int64_t tally_total(const struct tally *t)
     return t->noise + tally_true(t) + tally_undecided(t);
 }
 
-void tally_but(struct tally *t, int64_t verdict, int64_t flaps)
+static void change(struct tally *t, int64_t verdict, int64_t by)
 {
     int64_t *const counts[] = {&t->none,      &t->noise, &t->auto_fixed,
                                &t->escalated, &t->real,  &t->unsure};
     if (verdict >= VERDICT_NONE && verdict <= VERDICT_UNSURE)
-        *counts[verdict] -= 1;
+        *counts[verdict] += by;
+}
+
+void tally_and(struct tally *t, int64_t verdict)
+{
+    change(t, verdict, 1);
+}
+
+void tally_but(struct tally *t, int64_t verdict, int64_t flaps)
+{
+    change(t, verdict, -1);
     t->flaps -= flaps;
 }
