@@ -15,18 +15,19 @@
 #define MAX_NUMBER 1000000000
 
 enum kind {
-    TEXT,      // anything
-    SECRET,    // text; the file that holds it must be private
-    PATH,      // ~/ is expanded
-    COUNT,     // 1 to MAX_NUMBER
-    SECONDS,   // 0 = off, to MAX_NUMBER
-    LEVEL,     // log level
-    ADDRESS,   // host:port
-    URL,       // http(s)
-    SLACK_URL, // https, or http on loopback
-    BOT_TOKEN, // xoxb-
-    APP_TOKEN, // xapp-
-    USERS,     // comma-separated Slack user ids
+    TEXT,       // anything
+    SECRET,     // text; the file that holds it must be private
+    PATH,       // ~/ is expanded
+    COUNT,      // 1 to MAX_NUMBER
+    SECONDS,    // 0 = off, to MAX_NUMBER
+    LEVEL,      // log level
+    ADDRESS,    // host:port
+    URL,        // http(s)
+    SLACK_URL,  // https, or http on loopback
+    PATROL_API, // the same, or empty
+    BOT_TOKEN,  // xoxb-
+    APP_TOKEN,  // xapp-
+    USERS,      // comma-separated Slack user ids
 };
 
 struct key {
@@ -64,6 +65,11 @@ static const struct key keys[] = {
     {"SLACK_APP_TOKEN", APP_TOKEN, FIELD(slack_app_token), ""},
     {"SLACK_ALLOWED_USERS", USERS, FIELD(slack_users), ""},
     {"SLACK_API_URL", SLACK_URL, FIELD(slack_api_url), "https://slack.com/api/"},
+    {"PATROL_URL", PATROL_API, FIELD(patrol_url), ""},
+    {"PATROL_TOKEN", SECRET, FIELD(patrol_token), ""},
+    {"PATROL_CLUSTER", TEXT, FIELD(patrol_cluster), ""},
+    {"PATROL_QUERIES", PATH, FIELD(patrol_queries), NULL},
+    {"PATROL_SECONDS", SECONDS, FIELD(patrol_s), "300"},
     {"SLACK_NAG_SECONDS", SECONDS, FIELD(slack_nag_s), "600"},
 };
 
@@ -113,28 +119,29 @@ static char *xdg_path(const char *variable, const char *below, const char *tail)
     return n < 0 ? NULL : out;
 }
 
-// The folder of playbooks beside the folder that holds the executable.
-static char *playbooks_path(void)
+// A folder beside the folder that holds the executable.
+static char *beside_build(const char *name)
 {
     char exe[4096];
     ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
     if (n <= 0)
-        return strdup("playbooks");
+        return strdup(name + 1);
     exe[n] = '\0';
     for (int up = 0; up < 2; up++) {
         char *slash = strrchr(exe, '/');
         if (slash)
             *slash = '\0';
     }
-    return join(exe, "/playbooks");
+    return join(exe, name);
 }
 
 static char *default_of(const struct key *key)
 {
     if (key->fallback)
         return strdup(key->fallback);
-    return key->offset == FIELD(state_dir) ? xdg_path("XDG_STATE_HOME", ".local/state", "")
-                                           : playbooks_path();
+    if (key->offset == FIELD(state_dir))
+        return xdg_path("XDG_STATE_HOME", ".local/state", "");
+    return beside_build(key->offset == FIELD(playbooks) ? "/playbooks" : "/deploy/patrol");
 }
 
 static int parse_number(const char *text, int64_t min, int64_t *ret)
@@ -203,6 +210,9 @@ static const char *broken_rule(enum kind kind, const char *v)
                    : NULL;
     case SLACK_URL:
         return is_slack_url(v) ? NULL : "must be an https URL (plain http only for loopback)";
+    case PATROL_API:
+        return *v && !is_slack_url(v) ? "must be an https URL (plain http only for loopback)"
+                                      : NULL;
     case BOT_TOKEN:
         return *v && !has_prefix(v, "xoxb-") ? "must start with xoxb-" : NULL;
     case APP_TOKEN:
@@ -272,7 +282,7 @@ static size_t edit_distance(struct str a, struct str b)
 
 static bool is_ours(struct str name)
 {
-    static const char *const prefixes[] = {"SRE_", "WEBHOOK_", "SLACK_"};
+    static const char *const prefixes[] = {"SRE_", "WEBHOOK_", "SLACK_", "PATROL_"};
     for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
         if (name.n > strlen(prefixes[i]) && memcmp(name.p, prefixes[i], strlen(prefixes[i])) == 0)
             return true;

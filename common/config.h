@@ -34,7 +34,12 @@ struct config {
     char *slack_users; // SLACK_ALLOWED_USERS
     char *slack_api_url;
     int64_t slack_nag_s;
-    char *file; // the configuration file that was looked for
+    char *patrol_url;     // PATROL_URL
+    char *patrol_token;   // PATROL_TOKEN
+    char *patrol_cluster; // PATROL_CLUSTER
+    char *patrol_queries; // PATROL_QUERIES
+    int64_t patrol_s;     // PATROL_SECONDS
+    char *file;           // the configuration file that was looked for
 };
 
 // Reads the environment and the file, warns (log) of unknown keys with the nearest known one.

@@ -146,7 +146,9 @@ static const char *kind_of(const struct incident_view *v, bool resolved)
         return "resolved";
     if (v->kind == KIND_TEST)
         return "test";
-    return v->state == STATE_TAKEN ? "reminder" : "alert";
+    if (v->state == STATE_TAKEN)
+        return "reminder";
+    return strcmp(v->source, PATROL_SOURCE) == 0 ? "patrol" : "alert";
 }
 
 struct outgoing {
@@ -196,6 +198,7 @@ static void count_event(const char *kind, int bytes)
     static const struct {
         const char *kind, *name;
     } names[] = {{"alert", "sre_events_total{kind=\"alert\"}"},
+                 {"patrol", "sre_events_total{kind=\"patrol\"}"},
                  {"digest", "sre_events_total{kind=\"digest\"}"},
                  {"resolved", "sre_events_total{kind=\"resolved\"}"},
                  {"reminder", "sre_events_total{kind=\"reminder\"}"},

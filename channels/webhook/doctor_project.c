@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "channels/webhook/doctor.h"
+#include "channels/webhook/patrol_query.h"
 #include "channels/webhook/playbooks.h"
 #include "channels/webhook/stats.h"
 
@@ -169,8 +170,34 @@ static void check_settings(struct doctor *d)
     buf_done(&file);
 }
 
+static void check_patrol(struct doctor *d)
+{
+    const char *folder = d->config->patrol_queries;
+    struct patrol_queries *p = NULL;
+    struct buf why = BUF_INIT(16 * 1024);
+    if (!d->config->patrol_url[0]) {
+        doctor_say(d, DOCTOR_OK, "patrol", NULL, "off: PATROL_URL is not set");
+        return;
+    }
+    int r = patrol_queries_load(folder, &p, &why);
+    if (r < 0)
+        doctor_say(d, DOCTOR_FAIL, "patrol", "set PATROL_QUERIES to the folder of its queries",
+                   "%s: %s", folder, strerror(-r));
+    else if (why.len)
+        doctor_say(d, DOCTOR_FAIL, "patrol", "mend the file, or take it away", "left out of %s: %s",
+                   folder, buf_cstr(&why));
+    else if (!p->n)
+        doctor_say(d, DOCTOR_FAIL, "patrol", "set PATROL_QUERIES to the folder of its queries",
+                   "no query in %s", folder);
+    else
+        doctor_say(d, DOCTOR_OK, "patrol", NULL, "%zu queries in %s", p->n, folder);
+    patrol_queries_free(p);
+    buf_done(&why);
+}
+
 void doctor_project(struct doctor *d, struct store *s)
 {
     check_playbooks(d, s);
+    check_patrol(d);
     check_settings(d);
 }

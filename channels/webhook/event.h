@@ -29,8 +29,8 @@ struct event_source {
     int64_t now; // wall ms
 };
 
-// kind: alert, test, resolved, reminder. `v` is borrowed and must outlive the event. 0, or a store
-// error.
+// kind: alert, patrol, test, resolved, reminder. `v` is borrowed and must outlive the event. 0, or
+// a store error.
 int event_of_incident(struct event *e, const struct event_source *from,
                       const struct incident_view *v, const char *kind) MUST_CHECK;
 

@@ -14,6 +14,8 @@ static const struct {
     {"sre_guard_decisions_total", "counter", "Tool calls judged by the guard."},
     {"sre_nags_total", "counter", "Questions to the owner asked once more."},
     {"sre_notifications_total", "counter", "POSTs answered 200."},
+    {"sre_patrol_findings_total", "counter", "Series found to head for their threshold."},
+    {"sre_patrol_queries_total", "counter", "Queries of the patrol, by result."},
     {"sre_pushed_bytes_total", "counter", "Bytes pushed into the session."},
     {"sre_redeliveries_total", "counter", "Events pushed again because nothing took them."},
     {"sre_refused_total", "counter", "Requests refused, by status."},

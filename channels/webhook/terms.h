@@ -21,5 +21,6 @@ const char *status_name(int64_t status);
 const char *state_name(int64_t state);
 const char *verdict_name(int64_t verdict);    // NULL for VERDICT_NONE
 enum verdict verdict_named(const char *name); // VERDICT_NONE if it is no verdict
+#define PATROL_SOURCE "patrol"                // of what is only forecast
 extern const char *const verdict_names[];     // without "none", NULL-terminated
 extern const char *const severity_words[];    // worst first, NULL-terminated

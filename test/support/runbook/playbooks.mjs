@@ -89,7 +89,7 @@ export function overlap(a, b) {
 const VALUES = { CLUSTER: 'dev-1', NS: 'data', POD: 'web-7d9c5b6f4-x2x9k', DEPLOY: 'web', APP: 'web', CONTAINER: 'web', DEP: 'api', SERVICE: 'web', CLAIM: 'data-web-0', CLASS: 'fast',
   JOB: 'backup-29000000', WORKFLOW: 'ingest-abcde', NODE: 'node-1', KIND: 'deployment', NAME: 'web', SIGNOZ: 'signoz.example.com', GITLAB: 'gitlab.example.com', PROJECT: '42', IMAGEREPO: '7',
   TAG: '1.4.2', REVISION: '0123abcd', PIPELINE: '99', TRACE: '0af7651916cd43dd8448eb211c80319c', RULEID: '0196a5f1-7f3e-7c31-a1b2-2f5d1c1e0a11', ALERTNAME: 'Tenant Inactive', START: '1767225600',
-  END: '1767312000', COLLECTORNS: 'monitoring', RUNNERNS: 'gitlab', SELECTOR: 'app=web', TENANT: 'minio' };
+  END: '1767312000', EXPR: 'up', COLLECTORNS: 'monitoring', RUNNERNS: 'gitlab', SELECTOR: 'app=web', TENANT: 'minio' };
 export const fill = command => command.replace(/custom-columns=[^' ]+|"[A-Z-]+: \$[A-Z_]+"|\b([A-Z]{2,})\b/g, (all, word) => VALUES[word] ?? all);
 export const placeholders = command => [...command.replace(/custom-columns=[^']+|"[A-Z-]+: \$[A-Z_]+"/g, '').replace(/\{"[^"]*"\}/g, '').replace(/response_flags!?="[^"]*"/g, '').matchAll(/\b([A-Z]{2,})\b/g)].map(m => m[1]);
 export const known = new Set(Object.keys(VALUES));
