@@ -388,6 +388,14 @@ const char *const schema_steps[] = {
     // The last weekly summary, or since when there could have been one. One row.
     "CREATE TABLE weekly(id INTEGER PRIMARY KEY CHECK(id = 1), told_at INTEGER NOT NULL);"
     "INSERT INTO weekly VALUES(1, " NOW_MS ");",
+
+    // 10: what a channel itself escalates. A page with a title opens an escalation instead of being one message.
+    "ALTER TABLE page ADD COLUMN escalate TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE slack_escalation ADD COLUMN by TEXT NOT NULL DEFAULT 'agent';"
+    "DROP TRIGGER audit_escalation;"
+    "CREATE TRIGGER audit_escalation AFTER INSERT ON slack_escalation BEGIN "
+    AUDIT "NEW.created_at, NEW.incident_id, NEW.by, 'escalated', 'escalation ' || NEW.id || ' (' || NEW.severity || '): ' || NEW.title);"
+    "END;",
 };
 // clang-format on
 

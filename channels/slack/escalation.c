@@ -17,9 +17,10 @@ const char *escalation_state_name(enum escalation_state state)
 int escalation_add(struct store *s, const struct escalation_new *n,
                    const struct escalation_people *p, struct moment now, int64_t *ret_id)
 {
-    struct stmt *q = store_sql(s, "INSERT INTO slack_escalation(title, body, severity, "
-                                  "incident_id, recommended_action, created_at, due_at, due_boot) "
-                                  "VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
+    struct stmt *q =
+        store_sql(s, "INSERT INTO slack_escalation(title, body, severity, "
+                     "incident_id, recommended_action, created_at, due_at, due_boot, by) "
+                     "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)");
     bind_text(q, 1, n->title);
     bind_text(q, 2, n->body);
     bind_text(q, 3, n->severity);
@@ -31,6 +32,7 @@ int escalation_add(struct store *s, const struct escalation_new *n,
         bind_int(q, 7, now.wall + p->nag_ms);
         bind_int(q, 8, now.boot + p->nag_ms);
     }
+    bind_text(q, 9, n->by);
     int r = stmt_run(q);
     if (r < 0)
         return r;

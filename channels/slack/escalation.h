@@ -34,6 +34,7 @@ struct escalation_people {
 struct escalation_new {
     const char *title, *body, *severity, *action;
     int64_t incident_id; // 0: none
+    const char *by;      // "agent", or "channel" itself
 };
 int escalation_add(struct store *s, const struct escalation_new *n,
                    const struct escalation_people *p, struct moment now,

@@ -20,7 +20,7 @@ int rounds_run(struct store *s, const struct escalation_people *people, struct m
     int r = store_begin(s), done = 0;
     if (r < 0)
         return r;
-    if ((r = pages_queue(s, people->owner)) >= 0)
+    if ((r = pages_queue(s, people, now)) >= 0)
         done += r;
     if (r >= 0 && (r = escalation_check_incidents(s, people, now)) >= 0)
         done += r;

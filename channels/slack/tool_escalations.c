@@ -48,6 +48,7 @@ static int add_escalation(struct session *s, const cJSON *args, int64_t *ret_id)
                                      .body = buf_cstr(&body),
                                      .severity = json_str(args, "severity"),
                                      .action = buf_cstr(&action),
+                                     .by = "agent",
                                      .incident_id = json_int(args, "incident_id", 0)},
             engine_people(p->engine), moment_now(), ret_id);
     if (r == 0)

@@ -53,6 +53,26 @@ static void describe(const struct config *c, const struct cluster *k, char *out,
         snprintf(out, size, "%s of cluster %s is heard again", c->watchdog_alert, where);
 }
 
+// The Slack channel opens the escalation, with its timer; the incident's end ends it. The pager
+// need not ask for the same once more.
+static int escalate(struct store *s, const struct config *c, const struct cluster *k, int64_t wall,
+                    int64_t incident_id, const char *text)
+{
+    struct stmt *q = store_sql(s, "UPDATE incident SET paged_at = ?2 WHERE id = ?1");
+    bind_int(q, 1, incident_id);
+    bind_int(q, 2, wall);
+    int r = stmt_run(q);
+    q = store_sql(s, "INSERT INTO page(at, severity, text, incident_id, escalate) VALUES(?1, "
+                     "'critical', ?2, nullif(?3, 0), ?4 || ' is silent' || CASE ?5 WHEN '' THEN "
+                     "'' ELSE ' in ' || ?5 END)");
+    bind_int(q, 1, wall);
+    bind_text(q, 2, text);
+    bind_int(q, 3, incident_id);
+    bind_text(q, 4, c->watchdog_alert);
+    bind_text(q, 5, k->name);
+    return r < 0 ? r : stmt_run(q);
+}
+
 static int change(struct store *s, const struct config *c, const struct cluster *k, int64_t wall)
 {
     char text[512];
@@ -65,14 +85,8 @@ static int change(struct store *s, const struct config *c, const struct cluster 
     bind_int(q, 2, k->silent);
     if (r == 0)
         r = stmt_run(q);
-    q = store_sql(
-        s, "INSERT INTO page(at, severity, text, incident_id) VALUES(?, ?, ?, nullif(?, 0))");
-    bind_int(q, 1, wall);
-    bind_text(q, 2, k->silent ? "critical" : "info");
-    bind_text(q, 3, text);
-    bind_int(q, 4, named.n ? named.ids[0] : 0);
-    if (r == 0)
-        r = stmt_run(q);
+    if (r == 0 && k->silent)
+        r = escalate(s, c, k, wall, named.n ? named.ids[0] : 0, text);
     id_set_done(&named);
     return r;
 }

@@ -5,6 +5,7 @@ import { execFile, execFileSync, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
 import path from 'node:path';
 import { startFakeSlack } from '../support/fake_slack/main.mjs';
+import { notification, startChannel } from '../support/channel.mjs';
 import { startSession, patient, until, sleep, tempDir, BINARY } from '../support/slack_session.mjs';
 
 const open = [];
@@ -32,7 +33,7 @@ const ESC = { title: 'Disk full on db-1', body: 'It is full.', severity: 'critic
 const nags = slack => slack.posted.filter(p => /Nag #/.test(p.text));
 const pages = (slack, what) => slack.posted.filter(p => p.text.includes(what));
 
-describe('slack-channel standby', { concurrency: 4 }, () => {
+describe('slack-channel standby', { concurrency: 8 }, () => {
   test('alone: connected, sends pages, keeps what is said; a session takes over at once and gets it', async () => {
     const slack = await fake(), state = tempDir(), y = standby(slack, state);
     await connected(slack, 0);
@@ -42,8 +43,8 @@ describe('slack-channel standby', { concurrency: 4 }, () => {
     await promisify(execFile)(BINARY, ['page', 'from cron'], { env: environment(slack, state) });
     await slack.waitPosted('from cron');
     const s = await session(slack, state), at = Date.now();
-    await connected(slack, 1, 5000);
-    assert.ok(Date.now() - at < 4000, `${Date.now() - at} ms`);
+    await connected(slack, 1, 10000);
+    assert.ok(Date.now() - at < 10000, `${Date.now() - at} ms`);
     await s.waitEvent('restart it please');
     slack.say('welcome back');
     await s.waitEvent('welcome back');
@@ -60,12 +61,13 @@ describe('slack-channel standby', { concurrency: 4 }, () => {
     const two = await s.ok('escalate', { ...ESC, title: 'Second thing' }), q = await slack.waitPosted('Second thing');
     standby(slack, state);
     await s.kill();
-    await connected(slack, 1, 6000);
+    await connected(slack, 1, 12000);
     await until(() => nags(slack).length >= 4);
     slack.click('Acknowledge', { ts: p.ts });
     await until(() => slack.buttons(p.ts).join() === 'Resolve');
     slack.say('on my way', { thread_ts: q.ts });
     await until(() => slack.buttons(q.ts).join() === 'Resolve');
+    await sleep(500); // what was under way
     const n = slack.posted.length;
     const t = await session(slack, state);
     await t.waitEvent('acknowledged');
@@ -128,6 +130,50 @@ describe('slack-channel standby', { concurrency: 4 }, () => {
     standby(slack, state);
     await until(() => sql(state, "SELECT count(*) FROM slack_inbox WHERE text = 'meanwhile'")[0][0] === 1);
     assert.equal(most(slack), 1);
+  });
+
+  test('pages for what nobody takes, once and folded; the agent is back', async () => {
+    const slack = await fake(), state = tempDir(), env = { ...slack.env, SRE_UNATTENDED_SECONDS: '3', XDG_RUNTIME_DIR: state };
+    const w = await startChannel({ state, env, args: ['standby'], initialize: false });
+    standby(slack, state, { SRE_UNATTENDED_SECONDS: '3' });
+    await w.post(notification(['a', 'b', 'c'].map(service => ({ service, severity: 'critical', cluster: 'platform-prod' }))));
+    const p = await slack.waitPosted(/No agent.*3 incidents wait/);
+    await sleep(2500);
+    assert.equal(slack.posted.length, 1, 'once, all three in one');
+    for (const service of 'abc') assert.match(p.text, new RegExp(`HighErrorRate on ${service}`));
+    const agent = await startChannel({ state, env: { ...env, SRE_UNATTENDED_SECONDS: '100' } });
+    await slack.waitPosted(/The agent is back: 3 incidents were handed over/);
+    await agent.stop();
+    w.kill('SIGTERM');
+    await w.exited;
+    assert.equal(slack.posted.length, 2);
+  });
+
+  test('a watchdog that falls silent is escalated, nags, and is resolved when it is heard again', async () => {
+    const slack = await fake(), state = tempDir(), env = { ...slack.env, SRE_WATCHDOG_SECONDS: '2', SRE_UNATTENDED_SECONDS: '3', XDG_RUNTIME_DIR: state };
+    const w = await startChannel({ state, env, args: ['standby'], initialize: false });
+    const beating = () => setInterval(() => w.post(notification({ alertname: 'Watchdog', severity: 'none', cluster: 'data-eu' })).catch(() => {}), 300);
+    let beat = beating();
+    open.push(() => clearInterval(beat));
+    let y = standby(slack, state);
+    await sleep(3500);
+    assert.equal(slack.posted.length, 0, 'heard: nothing to say');
+    clearInterval(beat);
+    const p = await slack.waitPosted(/Watchdog is silent in data-eu/);
+    assert.deepEqual(slack.buttons(p.ts), ['Acknowledge', 'Snooze 1 h', 'Resolve']);
+    await y.kill();
+    y = standby(slack, state);
+    await until(() => nags(slack).length === 1);
+    beat = beating();
+    const end = await slack.waitPosted(x => /^✅.*by the alert itself/.test(x.text));
+    assert.equal(end.thread_ts, p.ts);
+    await until(() => slack.buttons(p.ts).length === 0);
+    await sleep(1500);
+    assert.deepEqual(slack.posted.filter(x => x !== p && x !== end && !/Nag #/.test(x.text)).map(x => x.text), []);
+    assert.equal(pages(slack, 'is silent in').filter(x => !x.thread_ts).length, 1);
+    clearInterval(beat);
+    w.kill('SIGTERM');
+    await w.exited;
   });
 
   test('without a configuration it waits and says what is missing; ends with SIGTERM', async () => {

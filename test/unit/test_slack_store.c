@@ -89,7 +89,7 @@ static int64_t escalate(struct store *s, struct moment now)
 {
     int64_t id = 0;
     struct escalation_new n = {
-        .title = "Disk full", .body = "b", .severity = "error", .action = ""};
+        .title = "Disk full", .body = "b", .severity = "error", .action = "", .by = "agent"};
     assert_int_equal(escalation_add(s, &n, &people, now, &id), 0);
     return id;
 }
@@ -219,8 +219,12 @@ static void test_incident(void **state)
                "VALUES(5, 1, 1, 'x', 4, 0, 0, 0, 0, 0)")),
         0);
     int64_t id;
-    struct escalation_new n = {
-        .title = "t", .body = "b", .severity = "error", .action = "", .incident_id = 5};
+    struct escalation_new n = {.title = "t",
+                               .body = "b",
+                               .severity = "error",
+                               .action = "",
+                               .incident_id = 5,
+                               .by = "agent"};
     assert_int_equal(escalation_add(s, &n, &people, at(0), &id), 0);
     send_all(s, at(0));
     assert_int_equal(escalation_acknowledge(s, id, "U1", at(0)), 1);
@@ -400,8 +404,8 @@ static void test_pages(void **state)
     struct store *s = *state;
     int64_t id;
     assert_int_equal(page_add(s, "critical", "all is lost", start.wall, &id), 0);
-    assert_int_equal(pages_queue(s, "U1"), 1);
-    assert_int_equal(pages_queue(s, "U1"), 0);
+    assert_int_equal(pages_queue(s, &people, start), 1);
+    assert_int_equal(pages_queue(s, &people, start), 0);
     struct outbox_row row;
     struct message m;
     assert_int_equal(outbox_head(s, 0, &row), 1);
@@ -411,11 +415,37 @@ static void test_pages(void **state)
     outbox_row_done(&row);
 }
 
+static void test_page_escalates(void **state)
+{
+    struct store *s = *state;
+    assert_int_equal(
+        stmt_run(store_sql(s, "INSERT INTO page(at, severity, text, escalate) VALUES(1, "
+                              "'critical', 'last heard at noon', 'Watchdog is silent')")),
+        0);
+    assert_int_equal(pages_queue(s, &people, start), 1);
+    assert_int_equal(pages_queue(s, &people, start), 0);
+    struct escalation e;
+    assert_int_equal(escalation_next(s, ESCALATION_OPEN, 0, &e), 1);
+    assert_string_equal(e.title, "Watchdog is silent");
+    assert_string_equal(e.body, "last heard at noon");
+    assert_string_equal(e.severity, "critical");
+    assert_int_equal(e.due_at, start.wall + people.nag_ms);
+    int64_t id = e.id;
+    escalation_done(&e);
+    assert_int_equal(escalation_next(s, ESCALATION_OPEN, id, &e), 0);
+    assert_int_equal(send_all(s, start), 1);
+    struct stmt *q = store_sql(s, "SELECT actor FROM trail WHERE action = 'escalated'");
+    assert_int_equal(stmt_step(q), 1);
+    assert_string_equal(col_text(q, 0), "channel");
+    stmt_reset(q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_store, close_store)
         T(test_nags),
+        T(test_page_escalates),
         T(test_acknowledge_drops_a_waiting_nag),
         T(test_before_it_was_sent),
         T(test_snooze),
