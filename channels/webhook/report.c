@@ -250,6 +250,18 @@ static int read_effort(struct store *s, struct report *r)
 
 // ---- all ----
 
+static int read_noise(struct store *s, struct report *r)
+{
+    struct tally_window w = tally_window(r->since);
+    struct tally_edge edge;
+    int e = tally_edge_read(s, &w, &edge);
+    if (e < 0)
+        return e;
+    e = recurring_read(s, &w, &edge, r->noise, &r->n_noise);
+    tally_edge_done(&edge);
+    return e;
+}
+
 static int read_all(struct store *s, struct report *r)
 {
     make_bars(r);
@@ -265,7 +277,7 @@ static int read_all(struct store *s, struct report *r)
     if (e == 0)
         e = read_paces(s, r, true);
     if (e == 0)
-        e = recurring_read(s, r->since, r->noise, &r->n_noise);
+        e = read_noise(s, r);
     if (e == 0)
         e = read_real(s, r);
     if (e == 0)
