@@ -96,8 +96,12 @@ async function decide(incidents) {
   }
 }
 async function decideWaiting() {
-  const r = await session.webhook.call('list_incidents', { state: 'undecided', limit: 100 });
-  await decide((r.structuredContent?.incidents ?? []).map(i => i.incident_id));
+  const mine = session;
+  for (let cursor; ;) {
+    const page = (await mine.webhook.call('list_incidents', { state: 'undecided', limit: 100, ...cursor && { cursor } })).structuredContent;
+    await decide((page?.incidents ?? []).map(i => i.incident_id));
+    if (!(cursor = page?.next_cursor)) return;
+  }
 }
 async function listen(mine) {
   for (let seen = 0; session === mine && !morning; await sleep(200)) {
@@ -125,6 +129,17 @@ async function stop(signal) {
   }
 }
 const agentFailed = () => commandWith(JSON.stringify({ hook_event_name: 'StopFailure', error: 'rate_limit' }), env, 'agent-failed');
+
+// ---- the owner: half a minute late, and only while Slack works ----
+const answered = new Set();
+async function owner() {
+  for (; !morning; await sleep(1000))
+    for (const p of slack.socket.live.length ? slack.posted : [])
+      if (!answered.has(p.ts) && Date.now() - p.at > 30000 && slack.buttons(p.ts).includes('Acknowledge')) {
+        slack.click('Acknowledge', { ts: p.ts });
+        answered.add(p.ts);
+      }
+}
 
 function fill() {
   const fd = fs.openSync(path.join(disk, 'filler'), 'w');
@@ -154,6 +169,7 @@ const acts = [ // share of the night
 standby('webhook-channel');
 if (/standby/.test(execFileSync(path.join(buildDir, 'slack-channel'), ['--help'], { encoding: 'utf8' }))) standby('slack-channel');
 sender();
+owner();
 for (const [share, what, act] of acts) {
   await sleep(Math.max(0, begun + share * SECONDS * 1000 - Date.now()));
   say(what);
@@ -208,7 +224,7 @@ alerts accepted       ${[...sent.values()].flat().length}, tried again ${refused
 incidents             ${incidents.length}: ${Object.entries(verdicts).map(([v, n]) => `${n} ${v}`).join(', ')}
 events pushed         ${pushed.length}: ${['alert', 'digest', 'reminder', 'resolved'].map(k => `${pushed.filter(p => p.kind === k).length} ${k}`).join(', ')}
 reached the owner     ${incidents.filter(i => has(i, 'paged')).length} by page, ${escalated} escalations
-Slack messages        ${posts.length}, of them ${nags} nags; connections ${slack.connections.length}, at once ${most}; violations ${slack.violations.length}
+Slack messages        ${posts.length}, of them ${nags} nags, ${answered.size} acknowledged; connections ${slack.connections.length}, at once ${most}; violations ${slack.violations.length}
 `);
 for (const p of slack.violations) wrong.push(`Slack: ${p.what}`);
 if (most > 1) wrong.push(`${most} Socket Mode connections at once`);
