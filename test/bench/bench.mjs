@@ -26,6 +26,7 @@ const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'sre-bench-'));
 const measured = {}; // metric -> variant -> [value of each round]
 const lost = [];
 const note = (metric, variant, value) => ((measured[metric] ??= {})[variant] ??= []).push(value);
+const MIXED = 'nmrr'; // of what alerts are; load.c
 const order = (names, round) => names.map((_, i) => names[(i + round) % names.length]);
 
 // Every alert that was answered 200: ours holds it in `export`, once; a reference has passed it on, and a durable one has the body.
@@ -52,8 +53,8 @@ async function checkNothingLost(s, sent) {
   }
 }
 
-async function load(s, metric, salt, connections, alerts, limit = ['seconds', seconds]) {
-  const before = s.cpu, r = await post(s.port, connections, alerts, salt, ...limit), after = s.cpu;
+async function load(s, metric, salt, connections, alerts, mix = MIXED, limit = ['seconds', seconds]) {
+  const before = s.cpu, r = await post(s.port, connections, alerts, mix, salt, ...limit), after = s.cpu;
   if (r.not_200) lost.push(`${s.name}: ${r.not_200} posts of ${metric} were not answered 200`);
   s.sent.push({ ...r, salt });
   return { ...r, cpu: (after.all - before.all) / r.alerts * 1e4, user: after.user - before.user, system: after.system - before.system };
@@ -65,7 +66,7 @@ async function bigBody(s, salt) {
   let longest = 0, done = false;
   const watch = async ask => { while (!done) { longest = Math.max(longest, await ask()); await sleep(4); } };
   const watches = [watch(() => s.ping()), watch(() => s.get('/healthz'))];
-  const r = await load(s, 'the 10 MB body', salt, 1, 10800, ['posts', 1]);
+  const r = await load(s, 'the 10 MB body', salt, 1, 10800, MIXED, ['posts', 1]);
   done = true;
   await Promise.all(watches);
   note('big_ms', s.name, r.p50_us / 1000);
@@ -101,6 +102,9 @@ async function loadRound(names, round) {
     note('alerts_per_s', name, r.alerts / r.seconds); note('cpu_20', name, r.cpu); note('load_share', name, r.own_cpu_s / r.seconds);
   });
   for (const s of servers) note('peak_mb', s.name, s.peakMb);
+  for (const mix of ['nnnn', 'rrrr']) { // the extremes
+    for (const s of servers.filter(v => v.variant.ours || v.name === 'bun-durable')) note(`cpu_20_${mix}`, s.name, (await load(s, mix, salt(), 16, 20, mix)).cpu);
+  }
   for (const s of servers) await bigBody(s, salt());
   for (const s of servers) {
     await checkNothingLost(s, s.sent);
@@ -130,13 +134,12 @@ async function startRound(round) {
   fs.writeFileSync(file, JSON.stringify(initialize) + '\n');
   for (const name of order(Object.keys(variants), round)) {
     const state = fs.mkdtempSync(path.join(scratch, 'start-'));
-    note('start_ms', name, await microseconds('line', file, variants[name].command, environment(variants[name], state, 0)) / 1000);
-    if (name === 'ours') note('start_again_ms', name, await microseconds('line', file, variants[name].command, environment(variants[name], state, 0)) / 1000);
+    for (const metric of ['first_start_ms', 'start_ms']) note(metric, name, await microseconds('line', file, variants[name].command, environment(variants[name], state, 0)) / 1000);
   }
 }
 
 async function guardRound(round) {
-  const file = path.join(scratch, 'hook'), state = fs.mkdtempSync(path.join(scratch, 'guard-'));
+  const file = path.join(scratch, 'hook'), state = path.join(scratch, 'guard');
   fs.writeFileSync(file, JSON.stringify({ session_id: 's', cwd: '/', hook_event_name: 'PreToolUse', tool_name: 'Bash', tool_input: { command: 'kubectl --context dev-1 -n team-1 get pods -o wide | grep -v Running | head -20' } }));
   for (const name of order(Object.keys(hooks), round)) note('guard_ms', name, await microseconds('exit', file, hooks[name], environment(variants[name], state, 0)) / 1000);
 }
@@ -145,7 +148,7 @@ async function guardRound(round) {
 async function context(name) {
   const s = await Server.start(name, { keep: true });
   await sleep(1500);
-  await post(s.port, 4, 20, '0000c0de', 'posts', 50);
+  await post(s.port, 4, 20, MIXED, '0000c0de', 'posts', 50);
   await sleep(70_000);
   let bytes = 0, events = 0;
   for (const line of Buffer.concat(s.texts).toString().split('\n')) {
@@ -182,15 +185,20 @@ async function slackIdle() {
   await slack.stop();
 }
 
+// In two passes; of each the better.
 async function memory() {
-  const rows = [];
-  for (const n of [1000, 100000, ...(options.full ? [1000000] : [])]) {
-    say(`memory of ${n} incidents`);
-    const state = path.join(scratch, `seed-${n}`);
+  const rows = [1000, 100000, ...(options.full ? [1000000] : [])].map(n => ({ n, state: path.join(scratch, `seed-${n}`) }));
+  for (const { n, state } of rows) {
+    say(`memory: making ${n} incidents`);
     await run(path.join(here, 'seed'), [String(n), buildDir], { env: { PATH: process.env.PATH, HOME: scratch, SRE_CONFIG: path.join(scratch, 'none'), SRE_STATE_DIR: state } });
-    const told = await run(process.execPath, [path.join(here, 'memory.mjs'), state], { env: { ...process.env, BUILD_DIR: buildDir } });
-    rows.push({ n, ...JSON.parse(/^\{.*/m.exec(told)[0]) });
-    fs.rmSync(state, { recursive: true, force: true });
+  }
+  for (let pass = 0; pass < 2; pass++) for (const row of rows) {
+    say(`memory of ${row.n} incidents`);
+    const told = await run(process.execPath, [path.join(here, 'memory.mjs'), row.state], { env: { ...process.env, BUILD_DIR: buildDir } });
+    for (const [key, value] of Object.entries(JSON.parse(/^\{.*/m.exec(told)[0]))) {
+      const now = String(value).split(' ').map(Number), was = row[key];
+      if (key !== 'state') row[key] = was ? was.map((v, i) => Math.min(v, now[i])) : now;
+    }
   }
   return rows;
 }

@@ -1,6 +1,6 @@
 // What test/bench/run measures with, so that the measuring itself costs next to nothing.
 //
-//   bench_load post PORT CONNECTIONS ALERTS SALT seconds N | posts N
+//   bench_load post PORT CONNECTIONS ALERTS MIX SALT seconds N | posts N
 //       Posts Alertmanager bodies of ALERTS alerts over kept-alive connections to 127.0.0.1, the
 //       next one of a connection when its last is answered, for N seconds or N posts in all. Waits
 //       for every answer; prints one line of JSON. Of four alerts one is of a new problem, one is a
@@ -48,6 +48,7 @@ struct load {
     struct connection connections[CONNECTIONS_MAX];
     size_t connection_count;
     unsigned alerts_per_post;
+    const char *mix; // four letters
     const char *salt;
     char *request;     // HEAD_ROOM, then the body
     uint64_t alerts;   // made so far
@@ -93,19 +94,17 @@ static uint32_t note_distinct(struct load *l, uint32_t problem)
     return l->distinct++;
 }
 
-// Which alert comes next: the mixture that the head of this file tells.
+// Which alert comes next, by the mix. The first is always of a new problem.
 static uint32_t next_alert(struct load *l)
 {
     uint64_t n = l->alerts++;
     uint32_t back = (uint32_t)(n * 2654435761u % RECENT);
-    switch (n % 4) {
-    case 0:
+    char kind = l->distinct ? l->mix[n % 4] : 'n';
+    if (kind == 'n')
         return note_distinct(l, l->problems++);
-    case 1:
+    if (kind == 'm')
         return note_distinct(l, l->problems - 1 - back % l->problems);
-    default:
-        return l->distinct - 1 - back % l->distinct;
-    }
+    return l->distinct - 1 - back % l->distinct;
 }
 
 static size_t write_alert(struct load *l, char *to)
@@ -264,9 +263,10 @@ static int post_main(char **words)
     static struct load l;
     l.connection_count = strtoul(words[1], NULL, 10);
     l.alerts_per_post = (unsigned)strtoul(words[2], NULL, 10);
-    l.salt = words[3];
-    bool timed = !strcmp(words[4], "seconds");
-    double limit = strtod(words[5], NULL);
+    l.mix = words[3];
+    l.salt = words[4];
+    bool timed = !strcmp(words[5], "seconds");
+    double limit = strtod(words[6], NULL);
     if (!l.connection_count || l.connection_count > CONNECTIONS_MAX || !l.alerts_per_post ||
         strlen(l.salt) != 8)
         return 2;
@@ -354,7 +354,7 @@ static int spawn_main(const char *until, const char *file, char **command)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
-    if (argc == 8 && !strcmp(argv[1], "post"))
+    if (argc == 9 && !strcmp(argv[1], "post"))
         return post_main(argv + 2);
     if (argc > 5 && !strcmp(argv[1], "spawn") && !strcmp(argv[4], "--"))
         return spawn_main(argv[2], argv[3], argv + 5);

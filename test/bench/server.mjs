@@ -36,8 +36,8 @@ export function run(command, args, options = {}) {
   });
 }
 
-export const post = async (port, connections, alerts, salt, kind, limit) =>
-  JSON.parse(await run(loadProgram, ['post', port, connections, alerts, salt, kind, limit].map(String)));
+export const post = async (port, connections, alerts, mix, salt, kind, limit) =>
+  JSON.parse(await run(loadProgram, ['post', port, connections, alerts, mix, salt, kind, limit].map(String)));
 
 export async function freePort() {
   const s = net.createServer().listen(0, '127.0.0.1');

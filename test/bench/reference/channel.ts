@@ -23,7 +23,7 @@ async function openDatabase(file: string) {
 
 async function openStore(file: string): Promise<(body: string) => void> {
   const db = await openDatabase(file);
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE post(id INTEGER PRIMARY KEY, body TEXT NOT NULL)');
+  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE IF NOT EXISTS post(id INTEGER PRIMARY KEY, body TEXT NOT NULL)');
   const insert = db.prepare('INSERT INTO post(body) VALUES(?)');
   return body => { insert.run(body); };
 }
