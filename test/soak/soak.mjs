@@ -14,7 +14,7 @@ const { values: options } = parseArgs({ options: { minutes: { type: 'string', de
 if (options.help) { console.log('usage: test/soak/run [--minutes 20] [--out FILE.md] [--note TEXT] [--keep]   --keep: leaves the state folder and the logs'); process.exit(0); }
 const minutes = Number(options.minutes), begun = Date.now(), end = begun + minutes * 60000, settled = begun + minutes * 20000;
 const dir = tempDir(), port = 20000 + process.pid % 8000, url = `http://127.0.0.1:${port}/webhook/soak`;
-const problems = [], count = {};
+const problems = [], count = {}, commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim();
 const add = (what, n = 1) => { count[what] = (count[what] ?? 0) + n; };
 const over = () => Date.now() > end;
 const pick = list => list[Math.floor(Math.random() * list.length)];
@@ -164,7 +164,7 @@ await slack.stop();
 const release = /PRETTY_NAME="(.*)"/.exec(fs.readFileSync('/etc/os-release', 'utf8'))?.[1];
 const text = `# Result of test/soak/run
 
-${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, commit ${execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()}; ${os.cpus().length} cores, ${Math.round(os.totalmem() / 2 ** 30)} GB, ${release}, Linux ${os.release().split('-')[0]}. ${minutes} minutes.
+${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC, commit ${commit}; ${os.cpus().length} cores, ${Math.round(os.totalmem() / 2 ** 30)} GB, ${release}, Linux ${os.release().split('-')[0]}. ${minutes} minutes.
 ${options.note}
 
 **${problems.length ? `Failed: ${problems.length} findings` : 'Passed: nothing lost, nothing grew'}**
