@@ -118,7 +118,13 @@ static int read_before(struct store *s, struct report *r)
     b->unsure -= r->counts.unsure;
     r->taken_before = pace_without(&both.taken, &r->stats.taken);
     r->mended_before = pace_without(&both.mended, &r->stats.mended);
-    return 0;
+    struct stmt *q =
+        store_sql(s, "SELECT min(day) FROM tally WHERE kind = ?1 AND key = '' AND day >= 0");
+    bind_int(q, 1, TALLY_ALL);
+    e = stmt_step(q);
+    r->before_known = e > 0 && !col_is_null(q, 0) && col_int(q, 0) <= since / DAY_MS;
+    stmt_reset(q);
+    return e < 0 ? e : 0;
 }
 
 // ---- real incidents ----

@@ -49,6 +49,7 @@ struct report {
     struct tally counts, before; // of the window, and of as long a time before it
     struct stats stats;
     struct pace taken_before, mended_before;
+    bool before_known; // the memory goes back as far as that
 
     int64_t bar_days; // days in a bar
     struct report_bar bars[REPORT_BARS_MAX];

@@ -114,7 +114,7 @@ static void tile_count(struct buf *out, const char *name, int64_t n, int64_t bef
 }
 
 static void tile_pace(struct buf *out, const char *name, const struct pace *p,
-                      const struct pace *before, const char *what)
+                      const struct pace *before, bool known, const char *what)
 {
     tile_begin(out, name);
     if (p->n > 0)
@@ -123,7 +123,7 @@ static void tile_pace(struct buf *out, const char *name, const struct pace *p,
         buf_adds(out, "\xe2\x80\x93");
     tile_rest(out);
     buf_adds(out, what);
-    if (before->n > 0) {
+    if (known && before->n > 0) {
         buf_adds(out, "; before: ");
         html_duration(out, before->ms);
     }
@@ -133,7 +133,7 @@ static void tile_pace(struct buf *out, const char *name, const struct pace *p,
 static void tiles(const struct report *r, struct buf *out)
 {
     int64_t total = tally_total(&r->counts), before = tally_total(&r->before);
-    bool known = before > 0;
+    bool known = r->before_known && before > 0;
     buf_adds(out, "<dl class=\"tiles\">\n");
     tile_count(out, "Alerts", total, before, known);
     tile_begin(out, "Noise");
@@ -147,9 +147,9 @@ static void tiles(const struct report *r, struct buf *out)
     tile_count(out, "Real", tally_true(&r->counts), tally_true(&r->before), known);
     tile_count(out, "Undecided", tally_undecided(&r->counts), tally_undecided(&r->before), known);
     tile_pace(out, "<abbr title=\"mean time to acknowledge\">MTTA</abbr>", &r->stats.taken,
-              &r->taken_before, "until the agent took it");
+              &r->taken_before, known, "until the agent took it");
     tile_pace(out, "<abbr title=\"mean time to resolve\">MTTR</abbr>", &r->stats.mended,
-              &r->mended_before, "until a real one was over");
+              &r->mended_before, known, "until a real one was over");
     tile_begin(out, "Checking saved");
     html_duration(out, r->spared * REPORT_CHECK_MIN * MINUTE_MS);
     tile_rest(out);
@@ -348,7 +348,7 @@ static void noise_row(const struct report *r, const struct recurring_line *l, st
         buf_adds(out, "</a>: ");
         effect(p, out);
     } else {
-        buf_adds(out, "<span class=\"dim\">nothing to propose yet</span>");
+        buf_adds(out, "<span class=\"dim\">nothing yet</span>");
     }
     buf_adds(out, "</td></tr>\n");
 }

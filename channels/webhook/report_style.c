@@ -21,7 +21,7 @@ static const char screen[] =
     ".tile{background:var(--card);border:1px solid var(--rule);border-radius:.6rem;padding:.7rem .9rem}"
     ".tile dt{font-size:.85rem}.tile dd{margin:0}.tile .big{font-size:1.5rem;font-weight:650;line-height:1.25}"
     ".tile .small{font-size:.82rem;color:var(--dim)}"
-    ".chart{display:grid;grid-template-columns:52px minmax(0,1fr)}.chart svg{display:block}"
+    ".chart{display:grid;grid-template-columns:52px minmax(0,1fr)}.chart svg{display:block;overflow:visible}"
     "svg text{fill:var(--dim);font-size:12px}.grid{stroke:var(--rule)}.base{stroke:var(--dim)}"
     ".plot rect{stroke:var(--card);stroke-width:1}"
     "rect.noise,i.noise{fill:var(--noise);background:var(--noise)}rect.fixed,i.fixed{fill:var(--fixed);background:var(--fixed)}"

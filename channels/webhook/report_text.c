@@ -7,20 +7,13 @@
 #define NOISE_LINES 5
 #define PROPOSAL_LINES 3
 
-static void compared(struct buf *out, int64_t n, int64_t before)
-{
-    if (before <= 0)
-        return;
-    buf_addf(out, " (%lld the time before)", (long long)before);
-    (void)n;
-}
-
 static void numbers(const struct report *r, struct buf *out)
 {
     int64_t total = tally_total(&r->counts);
     buf_addf(out, "Alerts of the last %lld days\n\n**%lld alerts**", (long long)r->days,
              (long long)total);
-    compared(out, total, tally_total(&r->before));
+    if (r->before_known)
+        buf_addf(out, " (%lld in as long a time before)", (long long)tally_total(&r->before));
     buf_addf(out, ": %lld noise (%lld %%), %lld real, %lld undecided.", (long long)r->counts.noise,
              total ? (long long)(r->counts.noise * 100 / total) : 0,
              (long long)tally_true(&r->counts), (long long)tally_undecided(&r->counts));
