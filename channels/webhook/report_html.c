@@ -568,9 +568,9 @@ static void foot(struct buf *out)
         "</main>\n<footer><p>An alert here is an incident: one episode of one problem, however "
         "many notifications named it. Tests are left out. Noise, real and the rest are the "
         "verdicts as they are now; undecided: none yet, or unsure. Before: in as long a time "
-        "before. Days are UTC; the oldest one "
-        "shows only what lies in the window, times to acknowledge and to resolve are counted "
-        "from its full hour. The text of alerts was written by strangers.</p></footer></body>"
+        "before. Days are UTC; the oldest one shows only what lies in the window, in the charts of "
+        "times from its full hour on. The text of alerts was written by "
+        "strangers.</p></footer></body>"
         "</html>\n");
 }
 

@@ -30,33 +30,64 @@ void text_fit(const char *text, size_t size, char *out)
     buf_done(&clean);
 }
 
-static int read_pace(struct store *s, enum pace_kind what, int64_t since, struct pace *ret)
+// Of the incidents that opened in whole hours: their sum in ms.
+static int read_pace(struct store *s, enum pace_kind what, int64_t first_hour, struct pace *ret)
 {
     struct stmt *q = store_sql(s, "SELECT sum(n), sum(ms) FROM pace WHERE what = ? AND hour >= ?");
     bind_int(q, 1, what);
-    bind_int(q, 2, since / HOUR_MS);
+    bind_int(q, 2, first_hour);
     int r = stmt_step(q);
-    int64_t n = r > 0 ? col_int(q, 0) : 0;
-    *ret = (struct pace){.n = n, .ms = n > 0 ? col_int(q, 1) / n : 0};
+    *ret = (struct pace){.n = r > 0 ? col_int(q, 0) : 0, .ms = r > 0 ? col_int(q, 1) : 0};
+    stmt_reset(q);
+    return r < 0 ? r : 0;
+}
+
+// What the window cuts off its first hour is looked at one by one, by the rules of the schema's
+// triggers: a verdict of the memory itself is no pace.
+#define EARLIER "(SELECT max(id) FROM verdict WHERE incident_id = n.incident_id AND id < n.id)"
+static const char edge_sql[] =
+    "SELECT count(taken), sum(max(taken - opened, 0)), count(decided), sum(max(decided - opened, "
+    "0)), count(mended), sum(max(mended - opened, 0)), sum(reversed) FROM ("
+    " SELECT i.opened_at AS opened, CASE WHEN i.taken_at IS NOT NULL THEN coalesce((SELECT min(at)"
+    "   FROM trail WHERE incident_id = i.id AND action = 'taken'), i.taken_at) END AS taken,"
+    "  (SELECT CASE WHEN by <> 'memory' THEN at END FROM verdict WHERE incident_id = i.id"
+    "   ORDER BY id LIMIT 1) AS decided,"
+    "  CASE WHEN i.status = 1 AND i.verdict BETWEEN 2 AND 4 THEN i.closed_at END AS mended,"
+    "  (SELECT count(*) FROM verdict n JOIN verdict o ON o.id = " EARLIER
+    "   WHERE n.incident_id = i.id AND n.by <> 'memory' AND n.verdict < 5 AND o.verdict < 5"
+    "   AND (n.verdict = 1) <> (o.verdict = 1)) AS reversed"
+    " FROM incident i WHERE i.opened_at >= ?1 AND i.opened_at < ?2 AND i.kind <> 1)";
+
+static int add_first_hour(struct store *s, int64_t since, int64_t end, struct pace paces[4])
+{
+    struct stmt *q = store_sql(s, edge_sql);
+    bind_int(q, 1, since);
+    bind_int(q, 2, end);
+    int r = stmt_step(q);
+    for (int i = 0; r > 0 && i < 4; i++) {
+        paces[i].n += col_int(q, 2 * i);
+        paces[i].ms += i == PACE_REVERSED ? 0 : col_int(q, 2 * i + 1);
+    }
     stmt_reset(q);
     return r < 0 ? r : 0;
 }
 
 int stats_read(struct store *s, int64_t since, struct stats *ret_stats)
 {
-    struct stats t = {0};
-    struct pace reversed;
-    int r = read_pace(s, PACE_TAKEN, since, &t.taken);
+    static const enum pace_kind kinds[4] = {PACE_TAKEN, PACE_VERDICT, PACE_MENDED, PACE_REVERSED};
+    int64_t first_hour = since > 0 ? (since + HOUR_MS - 1) / HOUR_MS : 0;
+    struct pace paces[4]; // in the order of edge_sql
+    int r = 0;
+    for (int i = 0; r == 0 && i < 4; i++)
+        r = read_pace(s, kinds[i], first_hour, &paces[i]);
     if (r == 0)
-        r = read_pace(s, PACE_VERDICT, since, &t.verdict);
-    if (r == 0)
-        r = read_pace(s, PACE_MENDED, since, &t.mended);
-    if (r == 0)
-        r = read_pace(s, PACE_REVERSED, since, &reversed);
+        r = add_first_hour(s, since, first_hour * HOUR_MS, paces);
     if (r < 0)
         return r;
-    t.reversed = reversed.n;
-    *ret_stats = t;
+    for (int i = 0; i < 4; i++)
+        paces[i].ms = paces[i].n > 0 ? paces[i].ms / paces[i].n : 0;
+    *ret_stats = (struct stats){
+        .taken = paces[0], .verdict = paces[1], .mended = paces[2], .reversed = paces[3].n};
     return 0;
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
 // How well the team and the agent do: how fast, how much noise, how often a verdict had to be taken
-// back. Means over the incidents that opened in the window (to the hour), tests left out; what the
-// memory decided by itself has no pace.
+// back. Means over the incidents that opened in the window, tests left out; what the memory decided
+// by itself has no pace.
 
 #include "channels/webhook/tally_edge.h"
 #include "common/json.h"

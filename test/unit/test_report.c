@@ -243,6 +243,54 @@ static void test_bars_cover_the_window(void **state)
     temp_store_close(&t);
 }
 
+// What opened in the hour that the window cuts counts only if it opened inside; and the counts of
+// whole hours, kept by triggers, agree with looking at each.
+static void test_paces_are_exact(void **state)
+{
+    (void)state;
+    struct temp_store t;
+    struct stats stats;
+    int64_t now = at("2026-11-24T15:30:00Z");
+    temp_store_open(&t);
+    for (int i = 0; i < 6; i++) { // at 12:40, 13:00, 13:20 and so on
+        int64_t id = past_fire(t.store, (struct past){.alertname = "A",
+                                                      .at = now - 170 * MINUTE + i * 20 * MINUTE,
+                                                      .lasted = (i + 1) * MINUTE});
+        struct stmt *q = store_sql(t.store, "UPDATE incident SET state = 2, taken_at = opened_at + "
+                                            "?2 WHERE id = ?1");
+        bind_int(q, 1, id);
+        bind_int(q, 2, (i + 1) * 10000);
+        assert_int_equal(stmt_run(q), 0);
+        for (int k = 0; k < 2; k++) { // noise, then real after all
+            q = store_sql(t.store, "INSERT INTO verdict(incident_id, at, verdict, summary, "
+                                   "root_cause, action, by) SELECT id, opened_at + ?2, ?3, 'x', "
+                                   "'', '', 'agent' FROM incident WHERE id = ?1");
+            bind_int(q, 1, id);
+            bind_int(q, 2, (i + 1) * 20000);
+            bind_int(q, 3, k ? VERDICT_REAL : VERDICT_NOISE);
+            assert_int_equal(stmt_run(q), 0);
+        }
+        q = store_sql(t.store, "UPDATE incident SET state = 3, verdict = 4 WHERE id = ?");
+        bind_int(q, 1, id);
+        assert_int_equal(stmt_run(q), 0);
+    }
+    for (int first = 0; first < 6; first++) {
+        int64_t since = now - 170 * MINUTE + first * 20 * MINUTE, n = 6 - first;
+        int64_t mean = (first + 1 + 6) * 1000ll / 2; // of first + 1 to 6, in thousandths
+        for (int64_t before = 0; before < 20 * MINUTE; before += 7 * MINUTE) {
+            assert_int_equal(stats_read(t.store, since - before, &stats), 0);
+            assert_int_equal(stats.taken.n, n);
+            assert_int_equal(stats.taken.ms, mean * 10);
+            assert_int_equal(stats.verdict.n, n);
+            assert_int_equal(stats.verdict.ms, mean * 20);
+            assert_int_equal(stats.mended.n, n);
+            assert_int_equal(stats.mended.ms, mean * 60);
+            assert_int_equal(stats.reversed, n);
+        }
+    }
+    temp_store_close(&t);
+}
+
 // The longest words everywhere stay far below the cap.
 static void test_the_page_is_bounded(void **state)
 {
@@ -298,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_monday_is_local),
         cmocka_unit_test(test_a_week_is_told_once),
         cmocka_unit_test(test_bars_cover_the_window),
+        cmocka_unit_test(test_paces_are_exact),
         cmocka_unit_test(test_the_page_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
