@@ -14,6 +14,7 @@
 #include "channels/slack/rounds.h"
 #include "channels/slack/sender.h"
 #include "channels/slack/socket_mode.h"
+#include "channels/slack/unattended.h"
 #include "common/log.h"
 
 enum {
@@ -25,6 +26,7 @@ enum {
     FLUSH_MS = 1500,
     LOCK_LOOKS = 6, // before it is said that the lock is in use: a predecessor may be closing yet
     PRUNE_MS = 3600 * 1000,
+    UNATTENDED_MS = 2000, // between looks at what waits
     OUTBOX_DAYS = 30,
 };
 
@@ -60,7 +62,7 @@ struct engine {
     char *files;
     char trouble[192]; // of identity or lock
     bool refused;      // it is one that only a person can mend
-    int64_t version, pruned_at;
+    int64_t version, pruned_at, unattended_at;
     // What was said is handed over when a look at the history has covered it. Times are boot ms,
     // the others Slack's, in microseconds.
     int64_t run_since, uncovered_since;
@@ -561,13 +563,25 @@ static bool take_turn(struct engine *e)
     return !e->leaving;
 }
 
+static void look_for_unattended(struct engine *e)
+{
+    int64_t now = clock_boot_ms();
+    if (e->role != TURN_STANDBY || now - e->unattended_at < UNATTENDED_MS)
+        return;
+    e->unattended_at = now;
+    if (unattended_run(e->store, e->config->unattended_s * 1000, moment_now()) < 0)
+        log_debug("slack: the incidents could not be looked at", "why", store_error(e->store));
+}
+
 static void on_tick(uv_timer_t *t)
 {
     struct engine *e = t->data;
     if (!take_turn(e))
         return;
-    if (e->running)
+    if (e->running) {
         prune(e);
+        look_for_unattended(e);
+    }
     store_checkpoint(e->store);
     int64_t now = clock_boot_ms(), version = store_data_version(e->store);
     bool look = e->running && (e->ghosts_since || e->incomplete);
@@ -621,6 +635,7 @@ int engine_new(uv_loop_t *loop, struct store *s, const struct config *config, en
 
 void engine_start(struct engine *e)
 {
+    e->unattended_at = clock_boot_ms() + UNATTENDED_PATIENCE_MS;
     if (e->configured)
         uv_timer_start(&e->tick, on_tick, 0, TURN_LOOK_MS);
 }
