@@ -15,19 +15,18 @@
 #define MAX_NUMBER 1000000000
 
 enum kind {
-    TEXT,       // anything
-    SECRET,     // text; the file that holds it must be private
-    PATH,       // ~/ is expanded
-    COUNT,      // 1 to MAX_NUMBER
-    SECONDS,    // 0 = off, to MAX_NUMBER
-    LEVEL,      // log level
-    ADDRESS,    // host:port
-    URL,        // http(s)
-    SLACK_URL,  // https, or http on loopback
-    PATROL_API, // the same, or empty
-    BOT_TOKEN,  // xoxb-
-    APP_TOKEN,  // xapp-
-    USERS,      // comma-separated Slack user ids
+    TEXT,      // anything
+    SECRET,    // text; the file that holds it must be private
+    PATH,      // ~/ is expanded
+    COUNT,     // 1 to MAX_NUMBER
+    SECONDS,   // 0 = off, to MAX_NUMBER
+    LEVEL,     // log level
+    ADDRESS,   // host:port
+    URL,       // http(s)
+    TOKEN_URL, // https, or http on loopback: a token goes there
+    BOT_TOKEN, // xoxb-
+    APP_TOKEN, // xapp-
+    USERS,     // comma-separated Slack user ids
 };
 
 struct key {
@@ -64,13 +63,21 @@ static const struct key keys[] = {
     {"SLACK_BOT_TOKEN", BOT_TOKEN, FIELD(slack_bot_token), ""},
     {"SLACK_APP_TOKEN", APP_TOKEN, FIELD(slack_app_token), ""},
     {"SLACK_ALLOWED_USERS", USERS, FIELD(slack_users), ""},
-    {"SLACK_API_URL", SLACK_URL, FIELD(slack_api_url), "https://slack.com/api/"},
-    {"PATROL_URL", PATROL_API, FIELD(patrol_url), ""},
+    {"SLACK_API_URL", TOKEN_URL, FIELD(slack_api_url), "https://slack.com/api/"},
+    {"PATROL_URL", TOKEN_URL, FIELD(patrol_url), ""},
     {"PATROL_TOKEN", SECRET, FIELD(patrol_token), ""},
     {"PATROL_CLUSTER", TEXT, FIELD(patrol_cluster), ""},
     {"PATROL_QUERIES", PATH, FIELD(patrol_queries), NULL},
     {"PATROL_SECONDS", SECONDS, FIELD(patrol_s), "300"},
     {"SLACK_NAG_SECONDS", SECONDS, FIELD(slack_nag_s), "600"},
+    {"JIRA_URL", TOKEN_URL, FIELD(jira_url), ""},
+    {"JIRA_EMAIL", TEXT, FIELD(jira_email), ""},
+    {"JIRA_TOKEN", SECRET, FIELD(jira_token), ""},
+    {"JIRA_PROJECT", TEXT, FIELD(jira_project), ""},
+    {"JIRA_ISSUE_TYPE", TEXT, FIELD(jira_issue_type), "Task"},
+    {"GITLAB_URL", TOKEN_URL, FIELD(gitlab_url), ""},
+    {"GITLAB_TOKEN", SECRET, FIELD(gitlab_token), ""},
+    {"GITLAB_PROJECT", TEXT, FIELD(gitlab_project), ""},
 };
 
 static const struct key *key_named(struct str name)
@@ -160,7 +167,7 @@ static bool has_prefix(const char *s, const char *prefix)
     return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-static bool is_slack_url(const char *s)
+static bool is_token_url(const char *s)
 {
     if (has_prefix(s, "https://"))
         return s[8] != '\0';
@@ -208,10 +215,8 @@ static const char *broken_rule(enum kind kind, const char *v)
         return *v && !has_prefix(v, "http://") && !has_prefix(v, "https://")
                    ? "must be an http(s) URL"
                    : NULL;
-    case SLACK_URL:
-        return is_slack_url(v) ? NULL : "must be an https URL (plain http only for loopback)";
-    case PATROL_API:
-        return *v && !is_slack_url(v) ? "must be an https URL (plain http only for loopback)"
+    case TOKEN_URL:
+        return *v && !is_token_url(v) ? "must be an https URL (plain http only for loopback)"
                                       : NULL;
     case BOT_TOKEN:
         return *v && !has_prefix(v, "xoxb-") ? "must start with xoxb-" : NULL;

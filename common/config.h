@@ -39,6 +39,14 @@ struct config {
     char *patrol_cluster; // PATROL_CLUSTER
     char *patrol_queries; // PATROL_QUERIES
     int64_t patrol_s;     // PATROL_SECONDS
+    char *jira_url;
+    char *jira_email; // or user name
+    char *jira_token;
+    char *jira_project; // key
+    char *jira_issue_type;
+    char *gitlab_url;
+    char *gitlab_token;
+    char *gitlab_project; // id or path
     char *file;           // the configuration file that was looked for
 };
 

@@ -396,6 +396,27 @@ const char *const schema_steps[] = {
     "CREATE TRIGGER audit_escalation AFTER INSERT ON slack_escalation BEGIN "
     AUDIT "NEW.created_at, NEW.incident_id, NEW.by, 'escalated', 'escalation ' || NEW.id || ' (' || NEW.severity || '): ' || NEW.title);"
     "END;",
+
+    // 11: tickets
+    "CREATE TABLE ticket("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, title TEXT NOT NULL,"
+    "  mark TEXT NOT NULL," // in the ticket's text or labels, so that one of unknown fate is found again
+    "  key TEXT NOT NULL DEFAULT '', url TEXT NOT NULL DEFAULT '');" // '' until it exists
+    // The newest of each problem, and the one of an incident.
+    "CREATE TABLE ticket_problem(problem_id INTEGER PRIMARY KEY, ticket_id INTEGER NOT NULL);"
+    "CREATE INDEX ticket_problem_ticket ON ticket_problem(ticket_id);"
+    "CREATE TABLE ticket_incident(incident_id INTEGER PRIMARY KEY, ticket_id INTEGER NOT NULL);"
+    "CREATE INDEX ticket_incident_ticket ON ticket_incident(ticket_id);"
+    // What is still to be written there; a row goes when that is done, or given up.
+    "CREATE TABLE ticket_outbox("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, ticket_id INTEGER NOT NULL, at INTEGER NOT NULL,"
+    "  op INTEGER NOT NULL," // enum ticket_op
+    "  body TEXT NOT NULL, labels TEXT NOT NULL, assignee TEXT NOT NULL," // labels: a JSON array
+    "  incidents TEXT NOT NULL,"           // their ids, a JSON array
+    "  by TEXT NOT NULL DEFAULT '',"       // the process that tries it now
+    "  attempts INTEGER NOT NULL DEFAULT 0, due_at INTEGER NOT NULL, error TEXT NOT NULL DEFAULT '');"
+    "CREATE INDEX ticket_outbox_due ON ticket_outbox(due_at);"
+    "CREATE INDEX ticket_outbox_ticket ON ticket_outbox(ticket_id);",
 };
 // clang-format on
 

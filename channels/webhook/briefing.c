@@ -27,12 +27,15 @@ static void read_incident(struct stmt *q, struct briefing_incident *i)
     text_fit(col_text(q, 7), sizeof i->namespace, i->namespace);
     text_fit(col_text(q, 8), sizeof i->cluster, i->cluster);
     text_fit(col_text(q, 9), sizeof i->summary, i->summary);
+    text_fit(col_text(q, 10), sizeof i->ticket, i->ticket);
 }
 
 #define INCIDENT                                                                                   \
     "SELECT i.id, i.severity, i.verdict, i.opened_at, i.environment, p.alertname, p.service, "     \
     "p.namespace, p.cluster,"                                                                      \
-    " (SELECT v.summary FROM verdict v WHERE v.incident_id = i.id ORDER BY v.id DESC LIMIT 1)"     \
+    " (SELECT v.summary FROM verdict v WHERE v.incident_id = i.id ORDER BY v.id DESC LIMIT 1),"    \
+    " (SELECT t.key FROM ticket_incident ti JOIN ticket t ON t.id = ti.ticket_id WHERE "           \
+    "ti.incident_id = i.id)"                                                                       \
     " FROM incident i JOIN problem p ON p.id = i.problem_id WHERE "
 
 static int read_real(struct store *s, struct briefing *b)
@@ -194,8 +197,9 @@ static void real_section(const struct briefing *b, struct buf *out)
     for (int i = 0; i < b->n_real; i++) {
         const struct briefing_incident *n = &b->real[i];
         what(n, sizeof title, title);
-        snprintf(line, sizeof line, "[%s] %s - %s%s%s", date(n->opened_at, day), title,
-                 words[n->verdict], n->summary[0] ? ": " : "", n->summary);
+        snprintf(line, sizeof line, "[%s] %s - %s%s%s%s%s", date(n->opened_at, day), title,
+                 words[n->verdict], n->summary[0] ? ": " : "", n->summary,
+                 n->ticket[0] ? ", ticket " : "", n->ticket);
         add(&s, line);
     }
     end(&s, tally_true(&b->counts), ": list_incidents state all");
@@ -223,9 +227,10 @@ static void waiting_section(const struct briefing *b, struct buf *out)
     for (int i = 0; i < b->n_waiting; i++) {
         const struct briefing_incident *n = &b->waiting[i];
         bool cluster = what(n, sizeof title, title) != n->cluster && n->cluster[0];
-        snprintf(line, sizeof line, "#%lld %s%s%s%s, %s", (long long)n->id, title,
+        snprintf(line, sizeof line, "#%lld %s%s%s%s, %s%s%s", (long long)n->id, title,
                  cluster ? " (" : "", cluster ? n->cluster : "", cluster ? ")" : "",
-                 duration_format(b->now - n->opened_at, age));
+                 duration_format(b->now - n->opened_at, age), n->ticket[0] ? ", ticket " : "",
+                 n->ticket);
         add(&s, line);
     }
     end(&s, b->waiting_total, ": list_incidents");
@@ -310,6 +315,7 @@ static void incidents_json(struct jw *w, const char *key, const struct briefing_
         jw_kstr(w, "environment", items[i].prod ? "prod" : "dev");
         jw_kstr(w, "verdict", verdict_name(items[i].verdict));
         jw_kstr(w, "summary", items[i].summary[0] ? items[i].summary : NULL);
+        jw_kstr(w, "ticket", items[i].ticket[0] ? items[i].ticket : NULL);
         jw_ktime(w, "opened_at", items[i].opened_at);
         jw_object_end(w);
     }

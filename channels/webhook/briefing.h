@@ -18,6 +18,7 @@ struct briefing_incident {
     bool prod;
     char alertname[80], service[64], namespace[64], cluster[48];
     char summary[128]; // of its last verdict
+    char ticket[32];   // its key; "" for none
 };
 
 struct briefing_escalation {

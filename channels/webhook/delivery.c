@@ -13,6 +13,7 @@
 #include "channels/webhook/noise.h"
 #include "channels/webhook/pager.h"
 #include "channels/webhook/ping.h"
+#include "channels/webhook/tickets.h"
 #include "channels/webhook/trail.h"
 #include "channels/webhook/watchdog.h"
 #include "common/checkpoint.h"
@@ -47,6 +48,7 @@ struct delivery {
     struct mcp_server *mcp;
     struct playbooks *playbooks; // owned
     struct ping *ping;           // owned
+    struct tickets *tickets;     // owned
     struct canary canary;
     struct budget budget;
     enum phase phase;
@@ -625,19 +627,21 @@ static void flush_counters(struct delivery *d, int64_t now)
         log_debug("counters not written", "why", store_error(d->store));
 }
 
-// The dead man's switch is pinged by one process: that of the session, or without one the standby
-// that holds its lease.
-static void ping(struct delivery *d, int64_t now)
+// What goes out is one process's to send: that of the session, or without one the standby that
+// holds its lease.
+static void send_out(struct delivery *d, int64_t now)
 {
     struct lease_info session;
     enum ping_by by = PING_BY_NOBODY;
-    if (!d->config->ping_url[0] || !d->writable)
+    if (!d->writable)
         return;
     if (d->mcp)
         by = d->phase == ATTACHED ? PING_BY_SESSION : PING_BY_NOBODY;
     else if (lease_read(d->store, LEASE_SESSION, &session) == 0 && !session.fresh)
         by = PING_BY_STANDBY;
     ping_run(d->ping, by, now, clock_wall_ms());
+    if (by != PING_BY_NOBODY)
+        tickets_run(d->tickets, clock_wall_ms());
 }
 
 static void ask_canary(struct delivery *d, int64_t now)
@@ -657,7 +661,7 @@ static void tick(struct delivery *d)
         beat_standby(d, now);
     else if (d->phase != WAITING_FOR_SESSION)
         beat(d, now);
-    ping(d, now);
+    send_out(d, now);
     if (d->phase == WAITING_FOR_SESSION)
         return;
     if (now < d->push_from)
@@ -718,9 +722,12 @@ int delivery_new(uv_loop_t *loop, struct store *s, struct group_commit *commit,
     if (r >= 0)
         r = ping_new(loop, s, c, &d->ping);
     if (r >= 0)
+        r = tickets_new(loop, s, c, &d->tickets);
+    if (r >= 0)
         r = checkpoint_new(loop, s, &d->checkpoint);
     if (r < 0) {
         ping_close(d->ping);
+        tickets_close(d->tickets);
         playbooks_free(d->playbooks);
         free(d);
         return -ENOMEM;
@@ -750,5 +757,6 @@ void delivery_close(struct delivery *d)
         lease_release(d->store, LEASE_SESSION);
     checkpoint_close(d->checkpoint);
     ping_close(d->ping);
+    tickets_close(d->tickets);
     uv_close((uv_handle_t *)&d->timer, on_closed);
 }

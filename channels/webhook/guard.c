@@ -69,6 +69,7 @@ static const struct {
     {"webhook", "list_incidents", TOOL_ALLOW},
     {"webhook", "briefing", TOOL_ALLOW},
     {"webhook", "tuning_proposals", TOOL_ALLOW},
+    {"webhook", "create_ticket", TOOL_ALLOW},
     {"webhook", "decide_proposal", TOOL_ASKS},
     {"slack", "reply", TOOL_READS},
     {"slack", "escalate", TOOL_ALLOW},

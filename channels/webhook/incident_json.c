@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "channels/webhook/alert.h"
+#include "channels/webhook/ticket_store.h"
 
 int incident_json_scalars(struct jw *w, struct store *s, const struct incident_view *v)
 {
@@ -27,6 +28,10 @@ int incident_json_scalars(struct jw *w, struct store *s, const struct incident_v
     jw_kstr(w, "root_cause", r > 0 && col_text(q, 1)[0] ? col_text(q, 1) : NULL);
     jw_kstr(w, "action", r > 0 && col_text(q, 2)[0] ? col_text(q, 2) : NULL);
     stmt_reset(q);
+    char ticket[64], url[512];
+    int has = ticket_of_incident(s, v->id, ticket, url);
+    jw_kstr(w, "ticket", has > 0 ? ticket : NULL);
+    jw_kstr(w, "ticket_url", has > 0 && url[0] ? url : NULL);
     jw_ktime(w, "opened_at", v->opened_at);
     jw_ktime(w, "last_seen_at", v->last_seen_at);
     jw_ktime(w, "closed_at", v->closed_at);
@@ -34,7 +39,7 @@ int incident_json_scalars(struct jw *w, struct store *s, const struct incident_v
     jw_kint(w, "flaps", v->flaps);
     jw_kint(w, "notifications", v->notifications);
     jw_kint(w, "deliveries", v->deliveries);
-    return r < 0 ? r : w->out->error;
+    return r < 0 ? r : has < 0 ? has : w->out->error;
 }
 
 static int alerts_json(struct jw *w, struct store *s, const struct incident_view *v,

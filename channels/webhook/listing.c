@@ -80,4 +80,6 @@ void listing_line(const struct incident_view *v, int64_t now, struct buf *out)
              state_name(v->state));
     if (v->verdict)
         buf_addf(out, ", %s", verdict_name(v->verdict));
+    if (v->ticket[0])
+        buf_addf(out, ", ticket %s", v->ticket);
 }

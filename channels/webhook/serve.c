@@ -12,6 +12,7 @@
 #include "channels/webhook/patrol.h"
 #include "channels/webhook/retention.h"
 #include "channels/webhook/tools.h"
+#include "channels/webhook/tools_tickets.h"
 #include "channels/webhook/weekly.h"
 #include "common/lease.h"
 #include "mcp/stdio.h"
@@ -68,6 +69,8 @@ static void stop(struct app *a)
     uv_unref((uv_handle_t *)&a->hard_stop);
     patrol_stop(a->patrol);
     group_commit_close(a->commit); // commits and answers what is in
+    a->tools.stopped = true;
+    tools_tickets_stop(&a->tools);
     delivery_close(a->delivery);
     retention_stop(a->retention);
     weekly_stop(a->weekly);
@@ -160,7 +163,8 @@ static int start_session(struct app *a)
     int r = mcp_stdio_start(&a->loop, on_stdio_end, a, &a->io);
     if (r < 0)
         return r;
-    a->tools = (struct webhook_tools){.store = a->store, .config = &a->config, .commit = a->commit};
+    a->tools = (struct webhook_tools){
+        .store = a->store, .config = &a->config, .commit = a->commit, .loop = &a->loop};
     a->mcp_info = (struct mcp_server_info){.name = "webhook",
                                            .title = "Alert webhooks",
                                            .version = SRE_VERSION,

@@ -9,6 +9,7 @@
 #include "channels/webhook/listing.h"
 #include "channels/webhook/pager.h"
 #include "channels/webhook/tools_memory.h"
+#include "channels/webhook/tools_tickets.h"
 #include "channels/webhook/tools_tuning.h"
 #include "channels/webhook/trail.h"
 #include "common/clock.h"
@@ -469,6 +470,14 @@ const struct mcp_tool webhook_tool_table[] = {
      PARAMS(decide_proposal_params),
      .flags = MCP_IDEMPOTENT,
      .call = tool_decide_proposal},
+    {.name = "create_ticket",
+     .title = "Make a ticket",
+     .description = "One ticket for each problem, in Jira or GitLab: for what came three times in "
+                    "14 days, or a proposal that the owner accepted. A problem that has an open "
+                    "one gets a comment with what is new.",
+     PARAMS(create_ticket_params),
+     .flags = MCP_OPEN_WORLD,
+     .call = tool_create_ticket},
     {.name = "check_history",
      .title = "What the memory knows",
      .description = "Has this fired before, how often, with which verdicts, what was done, and "

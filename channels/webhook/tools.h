@@ -6,10 +6,15 @@
 #include "common/group_commit.h"
 #include "mcp/tools.h"
 
+struct ticket_wait;
+
 struct webhook_tools { // all borrowed
     struct store *store;
     const struct config *config;
     struct group_commit *commit;
+    uv_loop_t *loop;
+    struct ticket_wait *waits; // of tools_tickets
+    bool stopped;
 };
 
 extern const struct mcp_tool webhook_tool_table[]; // their data is a struct webhook_tools

@@ -11,13 +11,15 @@ static const char select_view[] =
     " i.closed_at, i.members, i.flaps, i.notifications, i.deliveries, i.delivery, i.truncated, "
     "i.pushed_at,"
     " i.taken_at, i.decided_at, i.environment,"
-    " p.alertname, p.cluster, p.namespace, p.service, i.source, i.text, i.ask"
+    " p.alertname, p.cluster, p.namespace, p.service, i.source, i.text, i.ask,"
+    " (SELECT t.key FROM ticket_incident ti JOIN ticket t ON t.id = ti.ticket_id WHERE "
+    "ti.incident_id = i.id)"
     " FROM incident i JOIN problem p ON p.id = i.problem_id WHERE i.id = ?";
 
 static int read_strings(struct stmt *q, struct incident_view *v)
 {
     const char **fields[] = {&v->alertname, &v->cluster, &v->namespace, &v->service,
-                             &v->source,    &v->text,    &v->ask};
+                             &v->source,    &v->text,    &v->ask,       &v->ticket};
     size_t at[ARRAY_LEN(fields)];
     struct buf all = BUF_INIT(MAX_STRINGS);
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {

@@ -12,8 +12,9 @@ struct incident_view {
     int64_t members, flaps, notifications, deliveries, delivery, truncated;
     int64_t pushed_at, taken_at, decided_at; // 0 = not yet
     bool prod;
-    const char *alertname, *cluster, *namespace, *service, *source, *text, *ask; // "" when absent
-    char *strings; // owned: what the pointers above point into
+    const char *alertname, *cluster, *namespace, *service, *source, *text, *ask;
+    const char *ticket; // its key. All are "" when absent
+    char *strings;      // owned: what the pointers above point into
 };
 
 // 0, -ENOENT, or a store error. The caller ends it with incident_view_done.

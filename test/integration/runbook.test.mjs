@@ -163,7 +163,7 @@ describe('CLAUDE.md', () => {
   const md = text('CLAUDE.md');
   test('at most 200 lines: every sub-agent loads it again', () => assert.ok(md.trimEnd().split('\n').length <= 200));
   test('names every tool of both channels, in both spellings of the server', () => {
-    for (const tool of ['log_incident', 'check_history', 'get_incident', 'list_incidents', 'briefing', 'tuning_proposals', 'decide_proposal', 'reply', 'escalate', 'list_escalations', 'resolve_escalation', 'edit_message', 'react', 'read_thread'])
+    for (const tool of ['log_incident', 'check_history', 'get_incident', 'list_incidents', 'briefing', 'tuning_proposals', 'decide_proposal', 'create_ticket', 'reply', 'escalate', 'list_escalations', 'resolve_escalation', 'edit_message', 'react', 'read_thread'])
       assert.ok(md.includes('`' + tool + '`'), tool);
     for (const prefix of ['mcp__webhook__', 'mcp__plugin_sre-channels_webhook__', 'mcp__slack__', 'mcp__plugin_sre-channels_slack__']) assert.ok(md.includes(prefix), prefix);
   });
@@ -227,7 +227,7 @@ describe('settings.json', () => {
   });
   test("the owner's decisions are asked for, not taken", () => {
     assert.ok(p.ask.includes('mcp__webhook__decide_proposal') && !p.allow.includes('mcp__webhook__decide_proposal'));
-    for (const need of ['log_incident', 'check_history', 'get_incident', 'list_incidents', 'briefing', 'tuning_proposals']) assert.ok(p.allow.includes('mcp__webhook__' + need), need);
+    for (const need of ['log_incident', 'check_history', 'get_incident', 'list_incidents', 'briefing', 'tuning_proposals', 'create_ticket']) assert.ok(p.allow.includes('mcp__webhook__' + need), need);
     for (const need of ['reply', 'escalate', 'list_escalations', 'resolve_escalation', 'edit_message', 'react', 'read_thread']) assert.ok(p.allow.includes('mcp__slack__' + need), need);
   });
   test('few sub-agents at once', () => assert.ok(Number(s.env.CLAUDE_CODE_MAX_CONCURRENT_SUBAGENTS) <= 4));

@@ -31,6 +31,8 @@ static inline void temp_store_open(struct temp_store *t)
     };
     static char no_cluster[] = "", dev[] = "dev-*", watchdog[] = "Watchdog";
     t->config.prod_clusters = t->config.ping_url = no_cluster;
+    t->config.jira_url = t->config.jira_token = t->config.jira_project = no_cluster;
+    t->config.gitlab_url = t->config.gitlab_token = t->config.gitlab_project = no_cluster;
     t->config.dev_clusters = dev;
     t->config.watchdog_alert = watchdog;
 }

@@ -54,12 +54,12 @@ static int64_t file_pages(void)
 static void test_a_long_log_is_moved_and_begins_anew(void **state)
 {
     (void)state;
-    add_pages(1900);
+    add_pages(1800);
     int64_t before = file_pages();
     checkpoint_look(c);
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(file_pages(), before); // not long enough
-    add_pages(200);
+    add_pages(300);
     checkpoint_look(c);
     checkpoint_look(c); // one at a time
     uv_run(&loop, UV_RUN_DEFAULT);
