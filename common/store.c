@@ -34,6 +34,7 @@ struct stmt {
     const char *sql; // key: the literal's address
     struct store *store;
     int error;
+    bool used; // since it was reset
 };
 
 struct store {
@@ -464,30 +465,35 @@ struct stmt *store_sql(struct store *s, const char *sql)
 
 void bind_int(struct stmt *q, int n, int64_t v)
 {
+    q->used = true;
     if (q->q)
         sqlite3_bind_int64(q->q, n, v);
 }
 
 void bind_real(struct stmt *q, int n, double v)
 {
+    q->used = true;
     if (q->q)
         sqlite3_bind_double(q->q, n, v);
 }
 
 void bind_text(struct stmt *q, int n, const char *v)
 {
+    q->used = true;
     if (q->q)
         sqlite3_bind_text(q->q, n, v, -1, SQLITE_STATIC);
 }
 
 void bind_str(struct stmt *q, int n, struct str v)
 {
+    q->used = true;
     if (q->q)
         sqlite3_bind_text(q->q, n, v.p ? v.p : "", (int)v.n, SQLITE_STATIC);
 }
 
 void bind_null(struct stmt *q, int n)
 {
+    q->used = true;
     if (q->q)
         sqlite3_bind_null(q->q, n);
 }
@@ -496,6 +502,7 @@ int stmt_step(struct stmt *q)
 {
     if (!q->q)
         return q->error;
+    q->used = true;
     int rc = sqlite3_step(q->q);
     if (rc == SQLITE_ROW)
         return 1;
@@ -506,10 +513,11 @@ int stmt_step(struct stmt *q)
 
 void stmt_reset(struct stmt *q)
 {
-    if (!q->q)
+    if (!q->q || !q->used)
         return;
     sqlite3_reset(q->q);
     sqlite3_clear_bindings(q->q);
+    q->used = false;
 }
 
 int stmt_run(struct stmt *q)
