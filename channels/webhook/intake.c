@@ -19,8 +19,7 @@
 #include "common/log.h"
 #include "common/text.h"
 
-#define ALERTS_A_PART                                                                              \
-    256 // of one notification in one transaction: nobody waits longer for the loop
+#define ALERTS_A_PART 64 // of one notification in one transaction: nobody waits longer for the loop
 #define COMMIT_PATIENCE_MS 700
 #define MAX_REJECTED 100 // named in the answer
 #define MAX_ANSWER (16u << 20)
