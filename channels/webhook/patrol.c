@@ -19,7 +19,7 @@
 #define COMMIT_PATIENCE_MS 5000
 #define MAX_ANSWER (8u << 20)
 #define MAX_SERIES 1000 // of one query; the rest is not looked at, and that is said
-#define SERIES_A_TURN 8 // of the loop
+#define TURN_NS 5000000 // of the loop: then it is others' turn
 #define MAX_OPEN 500    // findings that fire at once, of all queries
 #define MAX_FOUND 100   // of one query in one round
 #define MAX_BODY (1u << 20)
@@ -254,8 +254,9 @@ static int look_at_series(struct patrol *p)
 static void on_turn(uv_timer_t *timer)
 {
     struct patrol *p = timer->data;
+    uint64_t begun = uv_hrtime();
     int r = 1;
-    for (int i = 0; r > 0 && i < SERIES_A_TURN && p->series < MAX_SERIES; i++) {
+    while (r > 0 && p->series < MAX_SERIES && uv_hrtime() - begun < TURN_NS) {
         r = patrol_answer_next(&p->answer);
         if (r > 0 && ++p->series && look_at_series(p) < 0)
             r = -ENOMEM;

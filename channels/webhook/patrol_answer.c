@@ -37,13 +37,11 @@ int patrol_answer_open(struct patrol_answer *a, struct str body, size_t max_poin
                        struct buf *ret_why)
 {
     struct json_scan s;
-    struct str whole, key, value, data = {NULL, 0}, error = {NULL, 0}, warnings = {NULL, 0};
+    struct str key, value, data = {NULL, 0}, error = {NULL, 0}, warnings = {NULL, 0};
+    struct str type = {NULL, 0}, result = {NULL, 0};
     *a = (struct patrol_answer){.max_points = max_points};
     scan(&s, body);
-    if (json_scan_value(&s, &whole) < 0 || json_scan_end(&s) < 0 || whole.p[0] != '{')
-        return refuse(ret_why, "the answer is not a JSON object");
-    scan(&s, whole);
-    int r = json_scan_enter(&s, '{');
+    int r = json_scan_peek(&s) == '{' ? json_scan_enter(&s, '{') : -EINVAL;
     while (r >= 0 && (r = json_scan_member(&s, &key, &value)) > 0) {
         if (str_is(key, "data"))
             data = value;
@@ -52,12 +50,21 @@ int patrol_answer_open(struct patrol_answer *a, struct str body, size_t max_poin
         else if (str_is(key, "warnings"))
             warnings = value;
     }
+    if (r < 0 || json_scan_end(&s) < 0)
+        return refuse(ret_why, "the answer is not a JSON object");
     if (error.n > 2 && error.p[0] == '"') {
         text_clean(ret_why, (struct str){error.p + 1, error.n - 2}, MAX_WORDS, TEXT_ONE_LINE);
         return -EINVAL;
     }
-    struct str result = member_of(data, "result");
-    if (!str_is(member_of(data, "resultType"), "\"matrix\"") || !result.n || result.p[0] != '[')
+    scan(&s, data); // grammar was checked
+    r = data.n && data.p[0] == '{' ? json_scan_enter(&s, '{') : 0;
+    while (r >= 0 && data.n && data.p[0] == '{' && (r = json_scan_member(&s, &key, &value)) > 0) {
+        if (str_is(key, "resultType"))
+            type = value;
+        else if (str_is(key, "result"))
+            result = value;
+    }
+    if (!str_is(type, "\"matrix\"") || !result.n || result.p[0] != '[')
         return refuse(ret_why, "the answer is no matrix");
     a->partial = warnings.n > 2 && warnings.p[0] == '[';
     a->points = malloc(max_points * sizeof *a->points);

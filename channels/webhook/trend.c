@@ -448,6 +448,18 @@ static enum trend_result look_closer(struct work *k, enum trend_result whole, st
     return whole;
 }
 
+// Most series are nowhere near: not even all of their range again, in each stretch of the least
+// history, takes them there. Saves the pairs.
+static bool is_out_of_reach(const struct work *k, double value)
+{
+    double low = k->p[0].v, high = low;
+    for (size_t i = 1; i < k->n; i++) {
+        low = fmin(low, k->p[i].v);
+        high = fmax(high, k->p[i].v);
+    }
+    return value + (high - low) * (1 + k->q.horizon / k->q.min_history) < k->q.threshold;
+}
+
 static enum trend_result answer(struct work *k, struct trend_point *p, struct trend *out)
 {
     if (k->n < TREND_MIN_POINTS)
@@ -457,6 +469,8 @@ static enum trend_result answer(struct work *k, struct trend_point *p, struct tr
         return TREND_GAPS;
     if (out->value >= k->q.threshold)
         return TREND_OVER;
+    if (is_out_of_reach(k, out->value))
+        return TREND_FAR;
     take_season_off(k, p);
     struct trend whole = *out;
     enum trend_result r = look(k, p[0].t, Z_WHOLE, 0, &whole);

@@ -41,7 +41,7 @@ enum trend_result {
 struct trend {
     enum trend_result result;
     double value; // now; in the series' own direction, as the slope
-    // Only with TREND_REACHES and TREND_FAR:
+    // Only with TREND_REACHES:
     double seconds, low, high; // to the threshold, from now; high may be INFINITY
     double slope;              // per second
     double since;              // the first point that counts

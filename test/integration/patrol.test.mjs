@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import test, { after, before, describe } from 'node:test';
-import { binary, freePort, request, root, startChannel, tempDir, until, which } from '../support/channel.mjs';
+import { binary, freePort, request, root, sleep, startChannel, tempDir, until, which } from '../support/channel.mjs';
 
 const program = which('prometheus');
 const running = [];
@@ -194,6 +194,22 @@ test('failures are said once, counted, and end nothing; a series that is gone en
   mode = 'gone';
   await c.event(x => x.meta.kind === 'resolved', 15_000);
   await c.stop();
+  f.stop();
+});
+
+test('without a session the standby patrols, beside one it does not', async () => {
+  const f = await fake(s => s.end(matrix([series('sda', x => 80 + x / 60)])));
+  const e = env({ PATROL_URL: f.url, PATROL_QUERIES: folder(query) });
+  const standby = await startChannel({ args: ['standby'], initialize: false, env: e });
+  const found = await until(async () => (await standby.export())[0], 15_000, 'its finding');
+  assert.equal(found.source, 'patrol');
+  const c = await startChannel({ state: standby.state, env: { ...e, PATROL_URL: '' } });
+  const told = await c.event(() => true, 15_000); // it waited: in the digest
+  assert.equal(told.meta.kind, 'digest');
+  await until(async () => { const n = f.asked.length; await sleep(2500); return f.asked.length === n; }, 20_000, 'the standby to leave it to the session');
+  await c.stop();
+  standby.kill('SIGTERM');
+  await standby.exited;
   f.stop();
 });
 

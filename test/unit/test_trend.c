@@ -132,7 +132,7 @@ static void test_reasons_why_not(void **state)
     series_begin(3, 1800);
     for (size_t i = 0; i < series.n; i++)
         series.p[i].v = 60;
-    expect(TREND_FLAT, ask(q)); // constant
+    expect(TREND_FAR, ask(q)); // constant
     for (size_t i = 0; i < series.n; i++)
         series.p[i].v = 60 + normal();
     expect(TREND_FLAT, ask(q));
