@@ -113,9 +113,13 @@ static void send_and_free(struct mcp_call *call, struct buf *line)
 {
     struct mcp_calls *owner = call->owner;
     bool silent = is_silent(call);
+    char id[RPC_MAX_ID];
+    size_t id_len = call->id_len;
+    memcpy(id, call->id, id_len);
     call_free(call);
     if (!silent)
-        owner->send(owner->data, line->error ? (struct str){NULL, 0} : buf_str(line));
+        owner->send(owner->data, (struct str){id, id_len},
+                    line->error ? (struct str){NULL, 0} : buf_str(line));
     buf_done(line);
 }
 

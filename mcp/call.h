@@ -30,7 +30,8 @@ const char *mcp_call_tool(const struct mcp_call *call);
 struct mcp_calls {
     struct mcp_call *head;
     unsigned n;
-    void (*send)(void *data, struct str line); // a whole line; .p NULL: no memory for the answer
+    // A whole line that answers to the raw id; .p NULL: no memory for the answer.
+    void (*send)(void *data, struct str id, struct str line);
     void *data;
 };
 

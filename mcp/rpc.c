@@ -1,5 +1,7 @@
 #include "mcp/rpc.h"
 
+#include <stdio.h>
+
 #include "common/json_scan.h"
 #include "common/text.h"
 
@@ -188,6 +190,15 @@ void rpc_write_error(struct buf *out, struct str id, int code, const char *messa
     jw_kstr(&w, "message", message);
     jw_object_end(&w);
     close_message(&w);
+}
+
+struct str rpc_no_memory(char line[RPC_NO_MEMORY], struct str id)
+{
+    int n = snprintf(line, RPC_NO_MEMORY,
+                     "{\"jsonrpc\":\"2.0\",\"id\":%.*s,\"error\":{\"code\":%d,\"message\":"
+                     "\"out of memory\"}}\n",
+                     (int)id.n, id.p, RPC_INTERNAL_ERROR);
+    return (struct str){line, (size_t)n};
 }
 
 void rpc_write_notification(struct buf *out, const char *method, struct str params_json)

@@ -44,6 +44,9 @@ bool rpc_is_clean_object(struct str json);
 
 // The lines. Each appends one to out, \n included; what fails sticks in out.
 void rpc_write_error(struct buf *out, struct str id, int code, const char *message);
+// Where memory does not suffice for an answer: -32603 to the id, in a buffer of the caller's.
+#define RPC_NO_MEMORY (RPC_MAX_ID + 128)
+struct str rpc_no_memory(char line[RPC_NO_MEMORY], struct str id);
 void rpc_write_notification(struct buf *out, const char *method, struct str params_json);
 // {"jsonrpc":"2.0","id":ID,"result": up to the result, which the caller writes; then close.
 struct jw rpc_open_result(struct buf *out, struct str id);

@@ -34,17 +34,16 @@ static int send_line(struct mcp_server *s, struct str line, bool is_event)
     return s->sink.write ? s->sink.write(s->sink.data, line, is_event) : -EPIPE;
 }
 
-// An answer that memory does not suffice for is not sent: the client's own timeout ends its wait.
-static void send_answer(void *data, struct str line)
+// The client waits for every answer: where memory does not suffice for it, it is told that.
+static void send_answer(void *data, struct str id, struct str line)
 {
-    if (line.p)
-        (void)send_line(data, line, false);
+    char spare[RPC_NO_MEMORY];
+    (void)send_line(data, line.p ? line : rpc_no_memory(spare, id), false);
 }
 
-static void send_buf(struct mcp_server *s, struct buf *line)
+static void send_buf(struct mcp_server *s, struct str id, struct buf *line)
 {
-    if (!line->error)
-        send_answer(s, buf_str(line));
+    send_answer(s, id, line->error ? (struct str){NULL, 0} : buf_str(line));
     buf_done(line);
 }
 
@@ -52,7 +51,7 @@ static void answer_error(struct mcp_server *s, struct str id, int code, const ch
 {
     struct buf line = BUF_INIT(MCP_MAX_RESULT);
     rpc_write_error(&line, id, code, message);
-    send_buf(s, &line);
+    send_buf(s, id, &line);
 }
 
 // "what: detail", where the detail is the client's own text.
@@ -125,7 +124,7 @@ static void do_initialize(struct mcp_server *s, const struct rpc_msg *m, const c
     jw_object_end(&w);
     rpc_close_result(&w);
     set_state(s, AWAIT_INITIALIZED);
-    send_buf(s, &line);
+    send_buf(s, m->id, &line);
 }
 
 static void do_ping(struct mcp_server *s, const struct rpc_msg *m, const cJSON *params)
@@ -136,7 +135,7 @@ static void do_ping(struct mcp_server *s, const struct rpc_msg *m, const cJSON *
     jw_object(&w);
     jw_object_end(&w);
     rpc_close_result(&w);
-    send_buf(s, &line);
+    send_buf(s, m->id, &line);
 }
 
 // All tools are one page, so no cursor was ever handed out (MCP 2025-11-25, "Pagination": an
@@ -155,7 +154,7 @@ static void do_tools_list(struct mcp_server *s, const struct rpc_msg *m, const c
     mcp_tools_write(&w, s->info->tools, s->info->n_tools);
     jw_object_end(&w);
     rpc_close_result(&w);
-    send_buf(s, &line);
+    send_buf(s, m->id, &line);
 }
 
 static void start_call(struct mcp_server *s, const struct rpc_msg *m, const struct mcp_tool *tool,

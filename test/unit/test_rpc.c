@@ -216,6 +216,19 @@ static void test_written_lines(void **state)
     buf_done(&out);
 }
 
+static void test_no_memory_for_an_answer(void **state)
+{
+    (void)state;
+    char line[RPC_NO_MEMORY], longest[RPC_MAX_ID];
+    struct str s = rpc_no_memory(line, str_of("\"a\""));
+    assert_true(s.n == strlen(line));
+    assert_string_equal(line, "{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"error\":{\"code\":-32603,"
+                              "\"message\":\"out of memory\"}}\n");
+    memset(longest, '1', sizeof longest);
+    s = rpc_no_memory(line, (struct str){longest, sizeof longest});
+    assert_true(s.n < sizeof line && line[s.n - 1] == '\n');
+}
+
 // Every prefix and every byte changed of a message: an answer, never a fault.
 static void test_damaged_messages(void **state)
 {
@@ -254,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_member),
         cmocka_unit_test(test_clean_object),
         cmocka_unit_test(test_written_lines),
+        cmocka_unit_test(test_no_memory_for_an_answer),
         cmocka_unit_test(test_damaged_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
