@@ -44,7 +44,9 @@ static void test_there_is_none(void **state)
     (void)state;
     const char *const argv[] = {"no-such-program-anywhere", NULL};
     struct buf out = BUF_INIT(100);
-    assert_int_equal(program_run(argv, 1000, &out), -ENOENT);
+    // 127: where vfork is a fork (valgrind), posix_spawn learns of it by the child's end only
+    int r = program_run(argv, 1000, &out);
+    assert_true(r == -ENOENT || r == 127);
     buf_done(&out);
 }
 
