@@ -1,6 +1,6 @@
 #pragma once
 
-// Tickets as the store knows them (common/schema.c, step 9): one for each problem, and the outbox
+// Tickets as the store knows them (common/schema.c): one for each problem, and the outbox
 // of what is still to be written to Jira or GitLab. What is tried is noted before it is tried, so
 // that a death in between is seen.
 
