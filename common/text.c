@@ -286,6 +286,8 @@ int text_clean(struct buf *out, struct str s, size_t max, unsigned flags)
         else
             step = take_control(&c, p, s.n - i);
         if (c.full) {
+            if (c.last == 0x200d) // what it would have joined is left out
+                buf_truncate(out, out->len - 3);
             i += (unsigned char)p[0] < 0x80 && p[0] >= 0x20 ? step : 0;
             buf_addf(out, "... (%zu bytes left out)", s.n - i);
             break;

@@ -168,6 +168,12 @@ static void test_cut_says_how_much(void **state)
     buf_clear(&out);
     text_clean(&out, LIT("x"), 0, 0);
     assert_string_equal(out.data, "... (1 bytes left out)");
+
+    // A joiner is not left without what it joins.
+    buf_clear(&out);
+    assert_int_equal(text_clean(&out, str_of("\xf0\x9f\x98\x8a\xe2\x80\x8d\xf0\x9f\x98\x9f"), 8, 0),
+                     0);
+    assert_string_equal(out.data, "\xf0\x9f\x98\x8a... (4 bytes left out)");
     buf_done(&out);
     struct buf tiny = BUF_INIT(3);
     assert_int_equal(text_clean(&tiny, LIT("abcdefgh"), 100, 0), -E2BIG);
