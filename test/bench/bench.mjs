@@ -57,7 +57,8 @@ async function load(s, metric, salt, connections, alerts, mix = MIXED, limit = [
   const before = s.cpu, r = await post(s.port, connections, alerts, mix, salt, ...limit), after = s.cpu;
   if (r.not_200) lost.push(`${s.name}: ${r.not_200} posts of ${metric} were not answered 200`);
   s.sent.push({ ...r, salt });
-  return { ...r, cpu: (after.all - before.all) / r.alerts * 1e4, user: after.user - before.user, system: after.system - before.system };
+  const user = after.user - before.user, system = after.system - before.system;
+  return { ...r, cpu: (user + system) / r.alerts * 1e4, user, system };
 }
 
 // A body of 10 MB, and how long a ping and another request wait meanwhile.
