@@ -235,7 +235,7 @@ describe('slack-channel', { concurrency: 3 }, () => {
       const p = await ask(slack, s);
       await until(() => sql(s, `SELECT due_at FROM slack_prompt`)[0][0] !== null);
       const [[due, at]] = sql(s, `SELECT due_at, created_at FROM slack_prompt`);
-      assert.ok(due - at >= 120000 && due - at < 123000);
+      assert.ok(due - at >= 120000 && due - at < 135000, `${due - at} ms`); // from its showing on, which a busy machine delays
       sql(s, `UPDATE slack_prompt SET due_at=due_at-120000, due_boot=due_boot-120000, created_at=created_at-120000`);
       await until(() => nags(slack).length >= 2, 20000);
       assert.match(nags(slack)[0].text, /Nag #1, unanswered for 2 min/);
