@@ -24,7 +24,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 static void prepare(void)
 {
     struct store *s = fuzz_store.store;
-    struct escalation_new e = {.title = "t", .body = "b", .severity = "error", .action = ""};
+    struct escalation_new e = {
+        .title = "t", .body = "b", .severity = "error", .action = "", .by = "agent"};
     struct prompt_new p = {
         .request_id = "abcde", .tool = "Bash", .description = "d", .preview = "ls"};
     int64_t id = 0;
