@@ -193,7 +193,8 @@ static struct str safe_name(struct alert *a, struct str name, char out[SAFE_NAME
     *ret_secret = redact_is_secret_name(kept);
     if (kept.p != name.p) {
         size_t n = kept.n < SAFE_NAME_SIZE ? kept.n : SAFE_NAME_SIZE;
-        memcpy(out, kept.p, n);
+        if (n) // nothing is left of a name of invisible characters
+            memcpy(out, kept.p, n);
         return (struct str){out, n};
     }
     if (!*ret_secret && name.n <= sizeof a->names[slot].text) {
