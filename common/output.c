@@ -3,17 +3,22 @@
 #include <errno.h>
 #include <unistd.h>
 
-int output(struct str text)
+int write_all(int fd, struct str bytes)
 {
-    while (text.n) {
-        ssize_t n = write(STDOUT_FILENO, text.p, text.n);
+    while (bytes.n) {
+        ssize_t n = write(fd, bytes.p, bytes.n);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return -errno;
-        text = (struct str){text.p + n, text.n - (size_t)n};
+        bytes = (struct str){bytes.p + n, bytes.n - (size_t)n};
     }
     return 0;
+}
+
+int output(struct str text)
+{
+    return write_all(STDOUT_FILENO, text);
 }
 
 int output_flush(struct buf *b)

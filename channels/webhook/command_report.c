@@ -15,16 +15,10 @@
 
 #define PATIENCE_MS 5000
 
-static int write_all(int fd, struct str s)
+static int write_durably(int fd, struct str page)
 {
-    while (s.n) {
-        ssize_t n = write(fd, s.p, s.n);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        if (n > 0)
-            s = (struct str){s.p + n, s.n - (size_t)n};
-    }
-    return fsync(fd) < 0 && errno != EINVAL && errno != EROFS ? -errno : 0;
+    int r = write_all(fd, page);
+    return r == 0 && fsync(fd) < 0 && errno != EINVAL && errno != EROFS ? -errno : r;
 }
 
 // Whoever reads the file sees the old page or the new one, never a part. 0600: it tells what is
@@ -35,7 +29,7 @@ static int write_file(const char *path, struct str page)
     if (asprintf(&next, "%s.%ld.tmp", path, (long)getpid()) < 0)
         return -ENOMEM;
     int fd = open(next, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
-    int r = fd < 0 ? -errno : write_all(fd, page);
+    int r = fd < 0 ? -errno : write_durably(fd, page);
     if (fd >= 0 && close(fd) < 0 && r == 0)
         r = -errno;
     if (r == 0 && rename(next, path) < 0)

@@ -11,23 +11,12 @@
 
 #include "common/crypto.h"
 #include "common/http_address.h"
+#include "common/output.h"
 #include "common/store.h"
 
 #define MAX_LINE (8u << 20)
 #define ANSWER_SECONDS 5
 #define FIND_TRIES 50
-
-static int write_all(int fd, struct str s)
-{
-    while (s.n) {
-        ssize_t n = write(fd, s.p, s.n);
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        if (n > 0)
-            s = (struct str){s.p + n, s.n - (size_t)n};
-    }
-    return 0;
-}
 
 static int send_line(struct console_peer *p, const struct buf *line)
 {

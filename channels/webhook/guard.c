@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "common/output.h"
 #include "common/redact.h"
 
 #include <errno.h>
@@ -432,20 +433,6 @@ static int read_all(int fd, struct buf *in)
     }
 }
 
-static int write_all(int fd, const struct buf *out)
-{
-    for (size_t done = 0; done < out->len;) {
-        ssize_t n = write(fd, out->data + done, out->len - done);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        done += (size_t)n;
-    }
-    return 0;
-}
-
 int guard_run(const struct config *config, const struct guard_facts *facts, int in, int out)
 {
     struct sigaction action = {.sa_handler = on_alarm};
@@ -464,7 +451,7 @@ int guard_run(const struct config *config, const struct guard_facts *facts, int 
         why = "the hook's input cannot be read or is too long";
     else if (guard_decide(&world, facts, clock_wall_ms(), buf_str(&input), &output) < 0)
         why = "the hook's input is not a call to judge";
-    else if (write_all(out, &output) < 0)
+    else if (write_all(out, buf_str(&output)) < 0)
         why = "the answer cannot be written";
     alarm(0);
     if (why)
