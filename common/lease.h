@@ -7,6 +7,11 @@
 
 #include "common/store.h"
 
+// The leases by which the channels know of each other.
+#define LEASE_SESSION "webhook"         // held by the process that pushes into the session
+#define LEASE_STANDBY "webhook-standby" // held by a process that watches without one
+#define LEASE_SLACK "slack"             // held by the process that speaks for Slack
+
 #define LEASE_BEAT_MS 2000
 #define LEASE_STALE_MS 6000
 

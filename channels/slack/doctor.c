@@ -221,7 +221,7 @@ static void check_socket(struct doctor *d)
 {
     struct lease_info lease;
     char detail[256];
-    if (lease_read(d->store, "slack", &lease) == 0 && lease.fresh) {
+    if (lease_read(d->store, LEASE_SLACK, &lease) == 0 && lease.fresh) {
         snprintf(detail, sizeof detail, "held by the running channel (process %lld)",
                  (long long)lease.pid);
         report(d, "socket", "ok", detail, "");

@@ -8,13 +8,13 @@
 #include "channels/slack/catch_up.h"
 #include "channels/slack/inbound.h"
 #include "channels/slack/inbox.h"
+#include "channels/slack/lookout.h"
 #include "channels/slack/missing.h"
 #include "channels/slack/outcome.h"
 #include "channels/slack/people.h"
 #include "channels/slack/rounds.h"
 #include "channels/slack/sender.h"
 #include "channels/slack/socket_mode.h"
-#include "channels/slack/unattended.h"
 #include "common/log.h"
 
 enum {
@@ -569,7 +569,7 @@ static void look_for_unattended(struct engine *e)
     if (e->role != TURN_STANDBY || now - e->unattended_at < UNATTENDED_MS)
         return;
     e->unattended_at = now;
-    if (unattended_run(e->store, e->config->unattended_s * 1000, moment_now()) < 0)
+    if (lookout_run(e->store, e->config->unattended_s * 1000, moment_now()) < 0)
         log_debug("slack: the incidents could not be looked at", "why", store_error(e->store));
 }
 
@@ -635,7 +635,7 @@ int engine_new(uv_loop_t *loop, struct store *s, const struct config *config, en
 
 void engine_start(struct engine *e)
 {
-    e->unattended_at = clock_boot_ms() + UNATTENDED_PATIENCE_MS;
+    e->unattended_at = clock_boot_ms() + LOOKOUT_PATIENCE_MS;
     if (e->configured)
         uv_timer_start(&e->tick, on_tick, 0, TURN_LOOK_MS);
 }
@@ -712,7 +712,7 @@ const char *engine_files(const struct engine *e)
 static void status_of_others(const struct engine *e, struct buf *out)
 {
     struct lease_info info;
-    if (lease_read(e->store, TURN_LEASE, &info) == 0 && info.fresh)
+    if (lease_read(e->store, LEASE_SLACK, &info) == 0 && info.fresh)
         buf_addf(out,
                  "another process (%lld) holds the connection and sends what is "
                  "written here",

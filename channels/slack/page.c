@@ -6,10 +6,10 @@
 #include "channels/slack/engine.h"
 #include "channels/slack/missing.h"
 #include "channels/slack/outbox.h"
-#include "channels/slack/pages.h"
 #include "common/clock.h"
 #include "common/options.h"
 #include "common/output.h"
+#include "common/page.h"
 #include "common/redact.h"
 #include "common/text.h"
 
@@ -100,7 +100,8 @@ static int store_page(struct paging *p, const struct page_options *o)
     if (r >= 0)
         r = text_clean(&text, buf_str(&safe), MAX_TEXT, 0);
     if (r == 0)
-        r = page_add(p->store, o->severity, buf_cstr(&text), clock_wall_ms(), &p->page_id);
+        r = page_add(p->store, &(struct page){.severity = o->severity, .text = buf_cstr(&text)},
+                     clock_wall_ms(), &p->page_id);
     buf_done(&safe);
     buf_done(&text);
     return r;

@@ -5,18 +5,6 @@
 
 #include "channels/slack/outbox.h"
 
-int page_add(struct store *s, const char *severity, const char *text, int64_t now, int64_t *ret_id)
-{
-    struct stmt *q = store_sql(s, "INSERT INTO page(at, severity, text) VALUES(?, ?, ?)");
-    bind_int(q, 1, now);
-    bind_text(q, 2, severity);
-    bind_text(q, 3, text);
-    int r = stmt_run(q);
-    if (r == 0)
-        *ret_id = store_last_id(s);
-    return r;
-}
-
 // 1 = it opened an escalation, 0 = it is one message.
 static int escalate(struct store *s, int64_t id, const struct escalation_people *people,
                     struct moment now)

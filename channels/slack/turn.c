@@ -21,12 +21,12 @@ static bool beat_due(const struct turn *t, int64_t now)
 static int try_take(struct store *s, const struct turn *t)
 {
     struct lease_info held;
-    int r = lease_read(s, TURN_LEASE, &held);
+    int r = lease_read(s, LEASE_SLACK, &held);
     if (r == 0 && held.fresh)
         return 0;
     if (r == 0)
         r = somebody_wishes(s, t);
-    return r < 0 ? r : r > 0 ? 0 : lease_beat(s, TURN_LEASE);
+    return r < 0 ? r : r > 0 ? 0 : lease_beat(s, LEASE_SLACK);
 }
 
 static enum turn_verdict look_from_outside(struct store *s, struct turn *t, int64_t now)
@@ -56,7 +56,7 @@ enum turn_verdict turn_look(struct store *s, struct turn *t, int64_t now)
     if (r == 0 && !beat_due(t, now))
         return TURN_OURS;
     if (r == 0)
-        r = lease_beat(s, TURN_LEASE);
+        r = lease_beat(s, LEASE_SLACK);
     if (r < 0)
         return TURN_UNKNOWN;
     t->beat_at = now;
@@ -67,7 +67,7 @@ enum turn_verdict turn_look(struct store *s, struct turn *t, int64_t now)
 void turn_release(struct store *s, struct turn *t)
 {
     if (t->holds)
-        lease_release(s, TURN_LEASE);
+        lease_release(s, LEASE_SLACK);
     if (t->role == TURN_SESSION)
         lease_release(s, TURN_WISH);
     t->holds = false;

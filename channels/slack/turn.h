@@ -7,7 +7,6 @@
 
 #include "common/lease.h"
 
-#define TURN_LEASE "slack"
 #define TURN_WISH "slack-wish" // the lease of being the next
 #define TURN_LOOK_MS 500       // between looks
 

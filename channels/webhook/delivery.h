@@ -13,9 +13,6 @@
 
 struct delivery;
 
-#define LEASE_SESSION "webhook"         // held by the process that pushes into the session
-#define LEASE_STANDBY "webhook-standby" // held by a process that watches without one
-
 // Borrows all for its life. Closes what is stale and pages for what is unattended from now on;
 // pushes nothing until delivery_session_ready. mcp NULL: a standby, which never pushes.
 int delivery_new(uv_loop_t *loop, struct store *s, struct group_commit *commit,

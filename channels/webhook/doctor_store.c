@@ -155,7 +155,7 @@ static void check_slack(struct doctor *d, struct store *s)
                    "%s is not set: nobody can be paged, asked or reached", missing);
         return;
     }
-    if (lease_read(s, "slack", &slack) < 0)
+    if (lease_read(s, LEASE_SLACK, &slack) < 0)
         return;
     duration_format(slack.age_ms, age);
     if (slack.fresh)

@@ -88,7 +88,7 @@ static int waiting(struct store *s, struct buf *out)
 
 static int leases(struct store *s, struct buf *out)
 {
-    static const char *const channels[] = {LEASE_SESSION, LEASE_STANDBY, "slack"};
+    static const char *const channels[] = {LEASE_SESSION, LEASE_STANDBY, LEASE_SLACK};
     struct lease_info info[ARRAY_LEN(channels)];
     for (size_t i = 0; i < ARRAY_LEN(channels); i++) {
         int r = lease_read(s, channels[i], &info[i]);

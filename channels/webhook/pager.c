@@ -9,62 +9,27 @@
 #include "channels/webhook/terms.h"
 #include "common/clock.h"
 #include "common/lease.h"
+#include "common/page.h"
+#include "common/unattended.h"
 
-#define MAX_NAMED 10
 #define MAX_PAGE 3000
 
-// Elapsed by either clock; after a reboot boot time starts anew and only says less. Each walks what
-// its index (common/schema.c) says is late, however much waits.
-#define LATE(state, clock)                                                                         \
-    "SELECT id FROM incident WHERE paged_at IS NULL AND kind <> 1 AND " state " AND " clock
-#define UNTAKEN "status = 0 AND state < 2"
-#define TAKEN "state = 2"
-#define UNATTENDED                                                                                 \
-    "(" LATE(UNTAKEN, "since_at <= ?1 - ?3") " UNION " LATE(                                       \
-        UNTAKEN,                                                                                   \
-        "since_boot <= ?2 - ?3") " UNION " LATE(TAKEN,                                             \
-                                                "since_at <= ?1 - 2 * ?3") " UNION " LATE(TAKEN,   \
-                                                                                          "since_" \
-                                                                                          "boot "  \
-                                                                                          "<= ?2 " \
-                                                                                          "- 2 * " \
-                                                                                          "?3") ")"
-
 struct times {
-    int64_t wall, boot; // now
-    int64_t after;      // ms until the owner is paged
-    char failure[128];  // why the session cannot work; "" = as far as is known it can
+    struct unattended u;
+    char failure[128]; // why the session cannot work; "" = as far as is known it can
     int64_t failed_at;
 };
-
-static void bind_times(struct stmt *q, const struct times *t)
-{
-    bind_int(q, 1, t->wall);
-    bind_int(q, 2, t->boot);
-    bind_int(q, 3, t->after);
-}
 
 // A session that said it cannot work is not waited for.
 static int read_times(struct store *s, const struct config *c, struct times *t)
 {
     struct stmt *q = store_sql(s, "SELECT reason, at FROM agent_failure");
     int r = stmt_step(q);
-    t->after = r > 0 ? 0 : c->unattended_s * 1000;
+    t->u.after = r > 0 ? 0 : c->unattended_s * 1000;
     if (r > 0) {
         snprintf(t->failure, sizeof t->failure, "%s", col_text(q, 0));
         t->failed_at = col_int(q, 1);
     }
-    stmt_reset(q);
-    return r < 0 ? r : 0;
-}
-
-static int count(struct store *s, const struct times *t, int64_t *ret_n)
-{
-    struct stmt *q = store_sql(s, "SELECT count(*) FROM " UNATTENDED);
-    bind_times(q, t);
-    int r = stmt_step(q);
-    if (r > 0)
-        *ret_n = col_int(q, 0);
     stmt_reset(q);
     return r < 0 ? r : 0;
 }
@@ -77,7 +42,7 @@ static int write_heading(struct store *s, const struct times *t, int64_t n, stru
     int r = lease_read(s, LEASE_SESSION, &session);
     if (r < 0)
         return r;
-    duration_format(t->after, age);
+    duration_format(t->u.after, age);
     if (t->failure[0])
         buf_addf(text, "The agent cannot work (%s) since %s; %lld incident%s\n", t->failure,
                  rfc3339_format(t->failed_at / 1000 * 1000, at), (long long)n,
@@ -87,7 +52,7 @@ static int write_heading(struct store *s, const struct times *t, int64_t n, stru
                  (long long)n, n == 1 ? "" : "s");
     else if (session.pid)
         buf_addf(text, "No agent since %s; %lld incident%s\n",
-                 rfc3339_format((t->wall - session.age_ms) / 1000 * 1000, at), (long long)n,
+                 rfc3339_format((t->u.wall - session.age_ms) / 1000 * 1000, at), (long long)n,
                  n == 1 ? " waits" : "s wait");
     else
         buf_addf(text, "No agent is running; %lld incident%s\n", (long long)n,
@@ -98,14 +63,9 @@ static int write_heading(struct store *s, const struct times *t, int64_t n, stru
 static int write_text(struct store *s, const struct times *t, int64_t n, struct buf *text,
                       int64_t *ret_worst, int64_t *ret_first)
 {
-    int64_t ids[MAX_NAMED];
-    int named = 0, r;
-    struct stmt *q = store_sql(s, "SELECT i.id FROM " UNATTENDED " JOIN incident i USING(id)"
-                                  " ORDER BY i.severity DESC, i.environment DESC, i.id LIMIT 10");
-    bind_times(q, t);
-    while ((r = stmt_step(q)) > 0 && named < MAX_NAMED)
-        ids[named++] = col_int(q, 0);
-    stmt_reset(q);
+    int64_t ids[UNATTENDED_NAMED];
+    int named = 0;
+    int r = unattended_worst(s, &t->u, ids, &named);
     if (r < 0)
         return r;
     *ret_first = named ? ids[0] : 0;
@@ -116,7 +76,7 @@ static int write_text(struct store *s, const struct times *t, int64_t n, struct 
         r = incident_view_load(s, ids[i], &v);
         if (r < 0)
             break;
-        listing_line(&v, t->wall, text);
+        listing_line(&v, t->u.wall, text);
         buf_addc(text, '\n');
         if (v.severity > *ret_worst)
             *ret_worst = v.severity;
@@ -129,47 +89,30 @@ static int write_text(struct store *s, const struct times *t, int64_t n, struct 
 
 int pager_agent_back(struct store *s, int64_t wall)
 {
-    struct stmt *q = store_sql(s, "INSERT INTO page(at, severity, text) SELECT ?1, 'info', 'The "
-                                  "agent is back: ' || count(*) || CASE count(*) WHEN 1"
-                                  " THEN ' incident was' ELSE ' incidents were' END || ' handed "
-                                  "over.' FROM incident WHERE due_at < 0"
-                                  " HAVING sum(paged_at IS NOT NULL) > 0");
-    bind_int(q, 1, wall);
-    return stmt_run(q);
-}
-
-static int add_page(struct store *s, int64_t wall, int64_t worst, int64_t only_id,
-                    const struct buf *text)
-{
-    static const char *const severities[] = {"warning", "info", "warning", "error",
-                                             "critical"}; // of an escalation
-    struct stmt *q = store_sql(
-        s, "INSERT INTO page(at, severity, text, incident_id) VALUES(?, ?, ?, nullif(?, 0))");
-    bind_int(q, 1, wall);
-    bind_text(q, 2, severities[worst]);
-    bind_str(q, 3, buf_str(text));
-    bind_int(q, 4, only_id);
-    return stmt_run(q);
-}
-
-static int mark(struct store *s, const struct times *t)
-{
-    struct stmt *q = store_sql(s, "INSERT INTO trail(at, incident_id, actor, action, detail) "
-                                  "SELECT ?1, id, 'channel', 'paged', '' FROM " UNATTENDED);
-    bind_times(q, t);
-    int r = stmt_run(q);
-    q = store_sql(s, "UPDATE incident SET paged_at = ?1 WHERE id IN " UNATTENDED);
-    bind_times(q, t);
-    return r < 0 ? r : stmt_run(q);
+    char text[96];
+    struct stmt *q =
+        store_sql(s, "SELECT count(*), sum(paged_at IS NOT NULL) FROM incident WHERE due_at < 0");
+    int r = stmt_step(q);
+    long long n = r > 0 ? (long long)col_int(q, 0) : 0;
+    bool was_paged = r > 0 && col_int(q, 1) > 0;
+    stmt_reset(q);
+    if (r < 0 || !was_paged)
+        return r < 0 ? r : 0;
+    snprintf(text, sizeof text, "The agent is back: %lld incident%s handed over.", n,
+             n == 1 ? " was" : "s were");
+    return page_add(s, &(struct page){.severity = "info", .text = text}, wall, NULL);
 }
 
 static int page(struct store *s, const struct times *t, int64_t n, struct buf *text)
 {
     int64_t worst = 0, first = 0;
     int r = write_text(s, t, n, text, &worst, &first);
+    struct page p = {.severity = page_severity_of(worst),
+                     .text = buf_cstr(text),
+                     .incident_id = n == 1 ? first : 0};
     if (r == 0)
-        r = add_page(s, t->wall, worst, n == 1 ? first : 0, text);
-    return r < 0 ? r : mark(s, t);
+        r = page_add(s, &p, t->u.wall, NULL);
+    return r < 0 ? r : unattended_told(s, &t->u);
 }
 
 // 1: it was not known yet.
@@ -189,12 +132,12 @@ static int is_deaf(struct store *s, const struct times *t)
 {
     struct lease_info session;
     int r = lease_read(s, LEASE_SESSION, &session);
-    if (r < 0 || !session.fresh || session.since > t->wall - t->after)
+    if (r < 0 || !session.fresh || session.since > t->u.wall - t->u.after)
         return r;
     struct stmt *q = store_sql(
-        s, "SELECT max(since_at) FROM incident WHERE paged_at IS NULL AND kind <> 1 AND " UNTAKEN
-           " AND state = 1 AND since_at <= ?1");
-    bind_int(q, 1, t->wall - t->after);
+        s, "SELECT max(since_at) FROM incident WHERE paged_at IS NULL AND kind <> 1 AND status = 0"
+           " AND state < 2 AND state = 1 AND since_at <= ?1");
+    bind_int(q, 1, t->u.wall - t->u.after);
     r = stmt_step(q);
     int64_t since = r > 0 ? col_int(q, 0) : 0;
     stmt_reset(q);
@@ -211,13 +154,14 @@ static int is_deaf(struct store *s, const struct times *t)
 int pager_run(struct store *s, const struct config *c, int64_t wall, int64_t boot)
 {
     int64_t n = 0;
-    struct times t = {.wall = wall, .boot = boot};
-    struct buf text = BUF_INIT(MAX_PAGE + MAX_NAMED * 1024);
+    struct times t = {.u = {.wall = wall, .boot = boot}};
+    struct buf text = BUF_INIT(MAX_PAGE + UNATTENDED_NAMED * 1024);
     if (c->unattended_s == 0)
         return 0;
     int r = read_times(s, c, &t);
     if (r == 0)
-        r = count(s, &t, &n); // outside of the transaction: mostly there is nothing to do
+        r = unattended_count(s, &t.u,
+                             &n); // outside of the transaction: mostly there is nothing to do
     if (r < 0 || n == 0)
         return r;
     r = store_begin(s);
@@ -229,7 +173,7 @@ int pager_run(struct store *s, const struct config *c, int64_t wall, int64_t boo
             r = read_times(s, c, &t);
     }
     if (r == 0)
-        r = count(s, &t, &n);
+        r = unattended_count(s, &t.u, &n);
     if (r == 0 && n > 0)
         r = page(s, &t, n, &text);
     if (r == 0)
@@ -247,16 +191,17 @@ int pager_agent_failed(struct store *s, const char *reason, int64_t wall)
     int r = store_begin(s);
     if (r < 0)
         return r;
+    struct buf text = BUF_INIT(4096);
+    buf_addf(&text,
+             "The agent cannot work: %s. Until it gives a verdict again, alerts come to you "
+             "directly.",
+             reason);
     r = note_failure(s, reason, wall);
-    if (r > 0) {
-        struct stmt *q =
-            store_sql(s, "INSERT INTO page(at, severity, text) VALUES(?1, 'error', 'The agent "
-                         "cannot work: ' || ?2"
-                         " || '. Until it gives a verdict again, alerts come to you directly.')");
-        bind_int(q, 1, wall);
-        bind_text(q, 2, reason);
-        r = stmt_run(q);
-    }
+    if (r > 0)
+        r = text.error ? text.error
+                       : page_add(s, &(struct page){.severity = "error", .text = buf_cstr(&text)},
+                                  wall, NULL);
+    buf_done(&text);
     if (r >= 0)
         return store_commit(s);
     store_rollback(s);
@@ -268,10 +213,8 @@ static int tell_works(struct store *s, int64_t wall, struct stmt *forget)
     int r = stmt_run(forget);
     if (r < 0 || store_changes(s) == 0)
         return r;
-    struct stmt *q = store_sql(
-        s, "INSERT INTO page(at, severity, text) VALUES(?, 'info', 'The agent works again.')");
-    bind_int(q, 1, wall);
-    return stmt_run(q);
+    return page_add(s, &(struct page){.severity = "info", .text = "The agent works again."}, wall,
+                    NULL);
 }
 
 int pager_agent_works(struct store *s, int64_t wall)

@@ -9,7 +9,6 @@
 #include "common/log.h"
 
 #define TIMEOUT_MS (20 * 1000)
-#define LEASE_SLACK "slack"
 
 struct ping {
     uv_loop_t *loop;

@@ -8,6 +8,7 @@
 #include "common/crypto.h"
 #include "common/json.h"
 #include "common/lease.h"
+#include "common/page.h"
 
 #define MAX_STRINGS (256 * 1024)
 #define FAR_MS (2 * 3600 * 1000ll) // nothing is put off so far: the clock was set back
@@ -235,11 +236,7 @@ static int tell(struct store *s, const struct ticket_row *row, const char *actio
 
 static int page(struct store *s, const char *severity, const char *text, int64_t now)
 {
-    struct stmt *q = store_sql(s, "INSERT INTO page(at, severity, text) VALUES(?, ?, ?)");
-    bind_int(q, 1, now);
-    bind_text(q, 2, severity);
-    bind_text(q, 3, text);
-    return stmt_run(q);
+    return page_add(s, &(struct page){.severity = severity, .text = text}, now, NULL);
 }
 
 int ticket_created(struct store *s, const struct ticket_row *row, const char *key, const char *url,

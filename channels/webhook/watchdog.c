@@ -6,6 +6,7 @@
 
 #include "channels/webhook/incident.h"
 #include "common/clock.h"
+#include "common/page.h"
 
 #define MAX_CLUSTERS 64 // looked at in one call; the rest at the next
 
@@ -62,15 +63,16 @@ static int escalate(struct store *s, const struct config *c, const struct cluste
     bind_int(q, 1, incident_id);
     bind_int(q, 2, wall);
     int r = stmt_run(q);
-    q = store_sql(s, "INSERT INTO page(at, severity, text, incident_id, escalate) VALUES(?1, "
-                     "'critical', ?2, nullif(?3, 0), ?4 || ' is silent' || CASE ?5 WHEN '' THEN "
-                     "'' ELSE ' in ' || ?5 END)");
-    bind_int(q, 1, wall);
-    bind_text(q, 2, text);
-    bind_int(q, 3, incident_id);
-    bind_text(q, 4, c->watchdog_alert);
-    bind_text(q, 5, k->name);
-    return r < 0 ? r : stmt_run(q);
+    struct buf title = BUF_INIT(8192);
+    buf_addf(&title, "%s is silent%s%s", c->watchdog_alert, k->name[0] ? " in " : "", k->name);
+    struct page p = {.severity = "critical",
+                     .text = text,
+                     .incident_id = incident_id,
+                     .escalate = buf_cstr(&title)};
+    if (r == 0)
+        r = title.error ? title.error : page_add(s, &p, wall, NULL);
+    buf_done(&title);
+    return r;
 }
 
 static int change(struct store *s, const struct config *c, const struct cluster *k, int64_t wall)

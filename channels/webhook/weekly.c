@@ -10,6 +10,7 @@
 #include "channels/webhook/report.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/page.h"
 
 #define EVERY_MS 1000
 #define AGAIN_MS (60 * 1000) // after a try, whatever became of it
@@ -92,14 +93,6 @@ static int note(struct store *s, int64_t now)
     return r < 0 ? r : store_changes(s) > 0;
 }
 
-static int write_page(struct store *s, const struct buf *text, int64_t now)
-{
-    struct stmt *q = store_sql(s, "INSERT INTO page(at, severity, text) VALUES(?, 'info', ?)");
-    bind_int(q, 1, now);
-    bind_str(q, 2, buf_str(text));
-    return stmt_run(q);
-}
-
 int weekly_tell(struct store *s, const struct config *c, int64_t now)
 {
     struct buf text = BUF_INIT(4 * MAX_PAGE), where = BUF_INIT(512);
@@ -117,7 +110,8 @@ int weekly_tell(struct store *s, const struct config *c, int64_t now)
         if (r == 0) {
             r = note(s, now);
             if (r > 0 && any)
-                r = write_page(s, &text, now);
+                r = page_add(s, &(struct page){.severity = "info", .text = buf_cstr(&text)}, now,
+                             NULL);
             else
                 any = false;
             if (r >= 0)

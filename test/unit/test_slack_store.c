@@ -17,6 +17,7 @@
 #include "channels/slack/pages.h"
 #include "channels/slack/permission.h"
 #include "common/lease.h"
+#include "common/page.h"
 
 #define HOUR (3600 * 1000ll)
 static const struct escalation_people people = {.owner = "U1", .second = "U2", .nag_ms = 600000};
@@ -403,7 +404,9 @@ static void test_pages(void **state)
 {
     struct store *s = *state;
     int64_t id;
-    assert_int_equal(page_add(s, "critical", "all is lost", start.wall, &id), 0);
+    assert_int_equal(
+        page_add(s, &(struct page){.severity = "critical", .text = "all is lost"}, start.wall, &id),
+        0);
     assert_int_equal(pages_queue(s, &people, start), 1);
     assert_int_equal(pages_queue(s, &people, start), 0);
     struct outbox_row row;
