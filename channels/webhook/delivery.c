@@ -627,18 +627,26 @@ static void flush_counters(struct delivery *d, int64_t now)
         log_debug("counters not written", "why", store_error(d->store));
 }
 
-// What goes out is one process's to send: that of the session, or without one the standby that
-// holds its lease.
-static void send_out(struct delivery *d, int64_t now)
+static enum ping_by duty(const struct delivery *d)
 {
     struct lease_info session;
-    enum ping_by by = PING_BY_NOBODY;
+    if (d->mcp)
+        return d->phase == ATTACHED ? PING_BY_SESSION : PING_BY_NOBODY;
+    bool is_alone =
+        d->writable && lease_read(d->store, LEASE_SESSION, &session) == 0 && !session.fresh;
+    return is_alone ? PING_BY_STANDBY : PING_BY_NOBODY;
+}
+
+bool delivery_on_duty(const struct delivery *d)
+{
+    return duty(d) != PING_BY_NOBODY;
+}
+
+static void send_out(struct delivery *d, int64_t now)
+{
     if (!d->writable)
         return;
-    if (d->mcp)
-        by = d->phase == ATTACHED ? PING_BY_SESSION : PING_BY_NOBODY;
-    else if (lease_read(d->store, LEASE_SESSION, &session) == 0 && !session.fresh)
-        by = PING_BY_STANDBY;
+    enum ping_by by = duty(d);
     ping_run(d->ping, by, now, clock_wall_ms());
     if (by != PING_BY_NOBODY)
         tickets_run(d->tickets, clock_wall_ms());

@@ -24,3 +24,6 @@ void delivery_session_ready(struct delivery *d); // the client sent notification
 void delivery_wake(struct delivery *d);          // something was committed: look at once
 bool delivery_attached(
     const struct delivery *d); // a session is there and this process speaks to it
+// What one process is to do, this one does: that of the session, or without one the standby that
+// holds its lease.
+bool delivery_on_duty(const struct delivery *d);

@@ -117,17 +117,10 @@ static bool session_ready(void *data)
     return lease_read(a->store, LEASE_STANDBY, &holder) == 0 && holder.fresh;
 }
 
-// The session's channel patrols; while there is none, the standby that says so does.
 static bool may_patrol(void *data)
 {
     struct app *a = data;
-    struct lease_info holder;
-    if (!a->standby)
-        return delivery_attached(a->delivery);
-    if (lease_read(a->store, LEASE_SESSION, &holder) < 0 || holder.fresh)
-        return false;
-    return lease_read(a->store, LEASE_STANDBY, &holder) == 0 && holder.fresh &&
-           holder.pid == getpid();
+    return delivery_on_duty(a->delivery);
 }
 
 static void start_signals(struct app *a)
