@@ -2,6 +2,7 @@
 
 #include "channels/webhook/incident.h"
 #include "channels/webhook/pager.h"
+#include "channels/webhook/retention.h"
 
 // ---- the last one ----
 
@@ -36,18 +37,9 @@ static int drop_old(struct store *s)
                                   " AND i.kind = 1 AND i.source = '" CANARY_SOURCE "' LIMIT 8");
     while ((r = stmt_step(q)) > 0)
         ids[n++] = col_int(q, 0);
-    for (int i = 0; r == 0 && i < n; i++) {
-        struct stmt *rows[] = {
-            store_sql(s, "DELETE FROM alert WHERE incident_id = ?"),
-            store_sql(s, "DELETE FROM verdict WHERE incident_id = ?"),
-            store_sql(s, "DELETE FROM trail WHERE incident_id = ?"),
-            store_sql(s, "DELETE FROM incident WHERE id = ?"),
-        };
-        for (size_t j = 0; r == 0 && j < ARRAY_LEN(rows); j++) {
-            bind_int(rows[j], 1, ids[i]);
-            r = stmt_run(rows[j]);
-        }
-    }
+    int64_t room = RETENTION_STEP_ROWS; // one has a few
+    for (int i = 0; r == 0 && i < n && room > 0; i++)
+        r = retention_prune_incident(s, ids[i], &room);
     return r;
 }
 

@@ -34,7 +34,7 @@ static int take_rows(struct store *s, struct stmt *q, int64_t id, int64_t *room)
     return r;
 }
 
-static int prune_incident(struct store *s, int64_t id, int64_t *room)
+int retention_prune_incident(struct store *s, int64_t id, int64_t *room)
 {
     int r = take_rows(
         s,
@@ -74,7 +74,7 @@ static int prune_incidents(struct store *s, int64_t before, int64_t *room)
         if (n < INCIDENTS_A_STEP)
             ids[n++] = col_int(q, 0);
     for (int i = 0; r == 0 && i<n && * room> 0; i++)
-        r = prune_incident(s, ids[i], room);
+        r = retention_prune_incident(s, ids[i], room);
     return r < 0 ? r : n == INCIDENTS_A_STEP || *room <= 0;
 }
 

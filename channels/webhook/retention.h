@@ -18,3 +18,6 @@ void retention_stop(struct retention *r); // after group_commit_close; frees it 
 // `before` (wall ms). 1 = there is more, 0 = done, or a store error.
 #define RETENTION_STEP_ROWS 1000
 int retention_step(struct store *s, int64_t before) MUST_CHECK;
+// Deletes an incident with all that belongs to it, at most *room (> 0) rows, which shrinks by what
+// went. Where that is not enough the incident stays, for the next time. 0, or a store error.
+int retention_prune_incident(struct store *s, int64_t id, int64_t *room) MUST_CHECK;
