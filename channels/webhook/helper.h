@@ -1,7 +1,8 @@
 #pragma once
 
-// A process of this program that computes what would keep the loop for too long: SQLite belongs to
-// one thread (common/store.c), so a thread would not do. What it prints comes back whole.
+// A process of this program that computes what would keep the loop for too long. Not a thread: the
+// store's modules are written for one, and what they need of memory goes with the process. What it
+// prints comes back whole.
 
 #include <uv.h>
 

@@ -73,11 +73,10 @@ static void head(const struct incident_view *v, int64_t now, struct buf *out)
 // ---- from the verdicts ----
 
 // One column of each verdict, the last first, but what was said twice. *ret_n paragraphs.
-static int verdict_words(struct store *s, int64_t id, struct stmt *q, struct buf *out, int *ret_n)
+static int verdict_words(int64_t id, struct stmt *q, struct buf *out, int *ret_n)
 {
     char at[RFC3339_SIZE];
     int r, n = 0;
-    (void)s;
     bind_int(q, 1, id);
     while ((r = stmt_step(q)) > 0) {
         if (n++)
@@ -92,7 +91,7 @@ static int summary(struct store *s, const struct incident_view *v, struct buf *o
 {
     int n = 0;
     heading(out, "Summary");
-    int r = verdict_words(s, v->id,
+    int r = verdict_words(v->id,
                           store_sql(s, "SELECT max(at), summary FROM verdict WHERE incident_id = ?"
                                        " AND summary <> '' GROUP BY summary ORDER BY max(id) DESC"
                                        " LIMIT 3"),
@@ -122,7 +121,7 @@ static int root_cause(struct store *s, const struct incident_view *v, struct buf
 {
     int n = 0;
     heading(out, "Root cause");
-    int r = verdict_words(s, v->id,
+    int r = verdict_words(v->id,
                           store_sql(s, "SELECT max(at), root_cause FROM verdict WHERE incident_id ="
                                        " ? AND root_cause <> '' GROUP BY root_cause ORDER BY"
                                        " max(id) DESC LIMIT 3"),
@@ -136,7 +135,7 @@ static int actions(struct store *s, const struct incident_view *v, struct buf *o
 {
     int n = 0;
     heading(out, "Actions taken");
-    int r = verdict_words(s, v->id,
+    int r = verdict_words(v->id,
                           store_sql(s, "SELECT max(at), action FROM verdict WHERE incident_id = ?"
                                        " AND action <> '' GROUP BY action ORDER BY max(id) DESC"
                                        " LIMIT 5"),

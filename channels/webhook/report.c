@@ -41,26 +41,34 @@ static void add_counts(struct stmt *q, struct tally *t)
     t->unsure += col_int(q, 6);
 }
 
-static int read_days(struct store *s, struct report *r)
+static int read_days(struct store *s, const struct tally_window *w, struct report *r)
 {
-    struct tally_window w = tally_window(r->since);
     int e;
     struct stmt *q =
         store_sql(s, "SELECT day, none, noise, auto_fixed, escalated, real, unsure FROM tally"
                      " WHERE kind = ?1 AND key = '' AND day >= ?2");
     bind_int(q, 1, TALLY_ALL);
-    bind_int(q, 2, w.first_day);
+    bind_int(q, 2, w->first_day);
     while ((e = stmt_step(q)) > 0)
         add_counts(q, &bar_of(r, col_int(q, 0))->counts);
+    return e;
+}
+
+// The day that the window cuts is looked at once, for all that counts it.
+static int read_counts(struct store *s, struct report *r)
+{
+    struct tally_window w = tally_window(r->since);
+    struct tally_edge edge;
+    int e = tally_edge_read(s, &w, &edge);
     if (e < 0)
         return e;
-    q = store_sql(s, "SELECT 0, sum(verdict IS NULL), sum(verdict IS 1), sum(verdict IS 2),"
-                     " sum(verdict IS 3), sum(verdict IS 4), sum(verdict IS 5) FROM incident"
-                     " WHERE opened_at >= ?1 AND opened_at < ?2 AND kind <> 1");
-    bind_int(q, 1, r->since);
-    bind_int(q, 2, w.edge_end);
-    while ((e = stmt_step(q)) > 0)
-        add_counts(q, &bar_of(r, r->since / DAY_MS)->counts);
+    r->counts = bar_of(r, r->since / DAY_MS)->counts = edge.all;
+    e = tally_days(s, &w, &r->counts);
+    if (e == 0)
+        e = read_days(s, &w, r);
+    if (e == 0)
+        e = recurring_read(s, &w, &edge, r->noise, &r->n_noise);
+    tally_edge_done(&edge);
     return e;
 }
 
@@ -69,13 +77,12 @@ static struct pace *pace_of(struct report_bar *bar, bool mended)
     return mended ? &bar->mended : &bar->taken;
 }
 
-// 0 = taken, 2 = mended: enum pace_kind, as stored.
 static int read_paces(struct store *s, struct report *r, bool mended)
 {
     int e;
     struct stmt *q = store_sql(s, "SELECT hour / 24, sum(n), sum(ms) FROM pace WHERE what = ?1"
                                   " AND hour >= ?2 GROUP BY 1");
-    bind_int(q, 1, mended ? 2 : 0);
+    bind_int(q, 1, mended ? PACE_MENDED : PACE_TAKEN);
     bind_int(q, 2, r->since / (DAY_MS / 24));
     while ((e = stmt_step(q)) > 0) {
         struct pace *p = pace_of(bar_of(r, col_int(q, 0)), mended);
@@ -220,9 +227,8 @@ static int read_answers(struct store *s, struct report *r)
 
 // ---- saved and spent ----
 
-static int ask(struct store *s, struct stmt *q, int64_t since, int64_t *ret_a, int64_t *ret_b)
+static int ask(struct stmt *q, int64_t since, int64_t *ret_a, int64_t *ret_b)
 {
-    (void)s;
     bind_int(q, 1, since);
     int e = stmt_step(q);
     if (e > 0) {
@@ -236,19 +242,17 @@ static int ask(struct store *s, struct stmt *q, int64_t since, int64_t *ret_a, i
 static int read_effort(struct store *s, struct report *r)
 {
     int64_t paged_for_nothing = 0, asked_for_nothing = 0, none;
-    int e = ask(s,
-                store_sql(s, "SELECT count(*), sum(coalesce(verdict, 0) IN (1, 2)) FROM incident"
+    int e = ask(store_sql(s, "SELECT count(*), sum(coalesce(verdict, 0) IN (1, 2)) FROM incident"
                              " WHERE opened_at >= ? AND paged_at IS NOT NULL AND kind <> 1"),
                 r->since, &r->paged, &paged_for_nothing);
     if (e == 0)
-        e = ask(s,
-                store_sql(s, "SELECT count(DISTINCT i.id), 0 FROM slack_escalation e JOIN incident"
+        e = ask(store_sql(s, "SELECT count(DISTINCT i.id), 0 FROM slack_escalation e JOIN incident"
                              " i ON i.id = e.incident_id WHERE e.created_at >= ?1 AND i.opened_at"
                              " >= ?1 AND i.verdict IN (1, 2) AND i.paged_at IS NULL AND"
                              " i.kind <> 1"),
                 r->since, &asked_for_nothing, &none);
     if (e == 0)
-        e = ask(s, store_sql(s, "SELECT sum(events), sum(bytes) FROM push_day WHERE day >= ?"),
+        e = ask(store_sql(s, "SELECT sum(events), sum(bytes) FROM push_day WHERE day >= ?"),
                 r->since / DAY_MS, &r->events, &r->bytes);
     r->spared = r->counts.noise + r->counts.auto_fixed - paged_for_nothing - asked_for_nothing;
     return e;
@@ -256,34 +260,18 @@ static int read_effort(struct store *s, struct report *r)
 
 // ---- all ----
 
-static int read_noise(struct store *s, struct report *r)
-{
-    struct tally_window w = tally_window(r->since);
-    struct tally_edge edge;
-    int e = tally_edge_read(s, &w, &edge);
-    if (e < 0)
-        return e;
-    e = recurring_read(s, &w, &edge, r->noise, &r->n_noise);
-    tally_edge_done(&edge);
-    return e;
-}
-
 static int read_all(struct store *s, struct report *r)
 {
     make_bars(r);
-    int e = tally_all(s, r->since, &r->counts);
+    int e = read_counts(s, r);
     if (e == 0)
         e = stats_read(s, r->since, &r->stats);
     if (e == 0)
         e = read_before(s, r);
     if (e == 0)
-        e = read_days(s, r);
-    if (e == 0)
         e = read_paces(s, r, false);
     if (e == 0)
         e = read_paces(s, r, true);
-    if (e == 0)
-        e = read_noise(s, r);
     if (e == 0)
         e = read_real(s, r);
     if (e == 0)

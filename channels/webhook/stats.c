@@ -10,13 +10,6 @@
 
 #define HOUR_MS (3600ll * 1000)
 
-enum pace_kind {
-    PACE_TAKEN,
-    PACE_VERDICT,
-    PACE_MENDED,
-    PACE_REVERSED
-}; // stored: see common/schema.c
-
 void text_fit(const char *text, size_t size, char *out)
 {
     struct buf clean = BUF_INIT(16 * 1024);

@@ -18,6 +18,9 @@ struct stats {
         reversed; // verdicts that a later one contradicted: noise that was none, or the other way
 };
 
+// What the table pace counts, as stored (common/schema.c).
+enum pace_kind { PACE_TAKEN, PACE_VERDICT, PACE_MENDED, PACE_REVERSED };
+
 int stats_read(struct store *s, int64_t since, struct stats *ret_stats) MUST_CHECK;
 
 // One rule (alertname) in the window.
