@@ -5,6 +5,7 @@ import path from 'node:path';
 import test from 'node:test';
 import { chromium, startBrowser } from '../support/browser.mjs';
 import { command, environment, notification, request, root, sleep, startChannel, tempDir, until } from '../support/channel.mjs';
+import { startFakeSlack } from '../support/fake_slack/main.mjs';
 import { day, hour, minute, seed, sql, times } from '../support/memory.mjs';
 
 const evil = '<img src=x onerror=alert(1)>"\'&<script>alert(2)</script>';
@@ -168,8 +169,15 @@ test('the week is told once, whoever runs, and not before a Monday has passed', 
   await sleep(1500);
   assert.match(sql(state, 'SELECT severity, text FROM page'), /^info\|Alerts of the last 7 days\n\n\*\*2 alerts\*\*: 2 noise \(100 %\), 0 real, 0 undecided\.[^]*A on s, 2x[^]*report --html FILE/);
   assert.equal(sql(state, 'SELECT count(*) FROM page'), '1\n');
+  const slack = await startFakeSlack();
+  all.push(await startChannel({ name: 'slack-channel', state, args: ['standby'], initialize: false, env: slack.env }));
+  const { message } = await slack.waitPosted('Alerts of the last 7 days', 15000);
+  assert.match(slack.shown(message), /Alerts of the last 7 days\n+\*2 alerts\*: 2 noise \(100 %\), 0 real[^]*A on s, 2x[^]*webhook-channel report --html FILE/);
+  await sleep(1500);
+  assert.equal(slack.posted.length, 1);
   for (const c of all) c.kill('SIGTERM');
   for (const c of all) assert.equal((await c.exited).code, 0);
+  await slack.stop();
 });
 
 // ---- in a browser ----
