@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "channels/webhook/key_counts.h"
 #include "channels/webhook/stats.h"
+#include "channels/webhook/tally_names.h"
 #include "common/buf.h"
 
 #define FAMILIES_MAX 12    // looked at, by count
@@ -83,55 +83,27 @@ struct family {
     int64_t count;
 };
 
-static int read_keys(struct store *s, const struct tally_window *w, struct key_counts *keys)
-{
-    int r;
-    struct stmt *q = store_sql(s, "SELECT key, noise FROM tally INDEXED BY tally_noise WHERE kind "
-                                  "= 1 AND noise > 0 AND day >= ? - 1");
-    bind_int(q, 1, w->first_day);
-    while ((r = stmt_step(q)) > 0 && (r = key_counts_add(keys, col_text(q, 0), col_int(q, 1))) == 0)
-        ;
-    stmt_reset(q);
-    return r;
-}
-
-// Of whole days.
-static int read_days(struct store *s, const struct tally_window *w, const char *key, int64_t *ret_n)
-{
-    struct stmt *q =
-        store_sql(s, "SELECT sum(noise) FROM tally WHERE kind = 1 AND key = ? AND day >= ?");
-    bind_text(q, 1, key);
-    bind_int(q, 2, w->first_day);
-    int r = stmt_step(q);
-    *ret_n = r > 0 ? col_int(q, 0) : 0;
-    stmt_reset(q);
-    return r < 0 ? r : 0;
-}
-
-// By whole days; the one that the window cuts counts as a whole for being looked at.
+// The one that the window cuts counts as a whole for being looked at.
 static int read_families(struct store *s, const struct tally_window *w,
                          struct family families[FAMILIES_MAX], int *ret_n)
 {
-    struct key_counts keys = {0};
-    struct key_count top[FAMILIES_MAX];
+    struct tally_names names;
+    const struct tally_name *top[FAMILIES_MAX];
     int n = 0;
-    int r = read_keys(s, w, &keys);
-    size_t found = r == 0 ? key_counts_top(&keys, FAMILIES_MAX, top) : 0;
-    for (size_t i = 0; r == 0 && i < found; i++) {
-        struct family *f = &families[n];
-        char *key = top[i].n > 1 ? strdup(top[i].key) : NULL;
+    int r = tally_names_of_noise(s, w, &names);
+    size_t found = r == 0 ? tally_names_top(&names, FAMILIES_MAX, top) : 0;
+    for (size_t i = 0; i < found; i++) {
+        char *key = top[i]->rank > 1 ? strdup(top[i]->name) : NULL;
         char *unit = key ? strchr(key, '\x1f') : NULL;
         if (!unit) {
             free(key);
             continue;
         }
-        r = read_days(s, w, key, &f->count);
         *unit = '\0';
-        f->alertname = key;
-        f->name = unit + 1;
-        n++;
+        families[n++] =
+            (struct family){.alertname = key, .name = unit + 1, .count = top[i]->days.noise};
     }
-    key_counts_done(&keys);
+    tally_names_done(&names);
     *ret_n = n;
     return r;
 }

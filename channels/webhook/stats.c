@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "channels/webhook/key_counts.h"
+#include "channels/webhook/tally_names.h"
 #include "common/text.h"
 
 #define CANDIDATES_MAX 24
@@ -91,29 +91,6 @@ struct candidate {
     struct rule_stats stats;
 };
 
-// By whole days; the one that the window cuts counts as a whole for being looked at.
-static int read_keys(struct store *s, const struct tally_window *w, struct key_counts *keys)
-{
-    int r;
-    struct stmt *q = store_sql(s, "SELECT key, none + noise + auto_fixed + escalated + real + "
-                                  "unsure FROM tally INDEXED BY tally_rule WHERE kind = 3"
-                                  " AND day >= ? - 1");
-    bind_int(q, 1, w->first_day);
-    while ((r = stmt_step(q)) > 0 && (r = key_counts_add(keys, col_text(q, 0), col_int(q, 1))) == 0)
-        ;
-    stmt_reset(q);
-    return r;
-}
-
-static int read_days(struct store *s, const struct tally_window *w, struct candidate *c)
-{
-    struct tally t = {0};
-    int r = tally_rule_days(s, c->alertname, w, &t);
-    c->stats =
-        (struct rule_stats){.incidents = tally_total(&t), .noise = t.noise, .real = tally_true(&t)};
-    return r;
-}
-
 // What the rule's problems had on the first day.
 static int add_edge(struct store *s, const struct tally_edge *edge, struct candidate *c)
 {
@@ -140,13 +117,16 @@ static int by_incidents(const void *a, const void *b)
     return strcmp(x->alertname, y->alertname);
 }
 
-static int read_candidates(struct store *s, const struct tally_window *w,
-                           const struct tally_edge *edge, struct candidate *found, size_t n)
+static int read_candidates(struct store *s, const struct tally_edge *edge,
+                           const struct tally_name *const *top, struct candidate *found, size_t n)
 {
     int r = 0;
     for (size_t i = 0; r == 0 && i < n; i++) {
-        r = read_days(s, w, &found[i]);
-        if (r == 0 && edge->n)
+        const struct tally *t = &top[i]->days;
+        found[i] = (struct candidate){
+            .alertname = top[i]->name,
+            .stats = {.incidents = tally_total(t), .noise = t->noise, .real = tally_true(t)}};
+        if (edge->n)
             r = add_edge(s, edge, &found[i]);
     }
     if (r == 0)
@@ -157,23 +137,21 @@ static int read_candidates(struct store *s, const struct tally_window *w,
 int stats_rules(struct store *s, const struct tally_window *w, const struct tally_edge *edge,
                 struct rule_stats rules[RULE_STATS_MAX], int *ret_n)
 {
-    struct key_counts keys = {0};
-    struct key_count top[CANDIDATES_MAX];
-    struct candidate found[CANDIDATES_MAX];
+    struct tally_names names;
+    const struct tally_name *top[CANDIDATES_MAX];
+    struct candidate found[CANDIDATES_MAX] = {0};
     int shown = 0;
-    int r = read_keys(s, w, &keys);
-    size_t n = r == 0 ? key_counts_top(&keys, CANDIDATES_MAX, top) : 0;
-    for (size_t i = 0; i < n; i++)
-        found[i].alertname = top[i].key;
+    int r = tally_names_of_rules(s, w, &names);
+    size_t n = r == 0 ? tally_names_top(&names, CANDIDATES_MAX, top) : 0;
     if (r == 0)
-        r = read_candidates(s, w, edge, found, n);
+        r = read_candidates(s, edge, top, found, n);
     for (size_t i = 0; r == 0 && i < n && shown < RULE_STATS_MAX; i++) {
         if (!found[i].stats.incidents)
             continue;
         rules[shown] = found[i].stats;
         text_fit(found[i].alertname, sizeof rules->alertname, rules[shown++].alertname);
     }
-    key_counts_done(&keys);
+    tally_names_done(&names);
     *ret_n = shown;
     return r;
 }

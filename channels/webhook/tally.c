@@ -70,24 +70,18 @@ int tally_problem(struct store *s, int64_t problem_id, int64_t since, struct tal
     return r < 0 ? r : add(q, 7, t);
 }
 
-int tally_rule_days(struct store *s, const char *alertname, const struct tally_window *w,
-                    struct tally *t)
-{
-    struct stmt *q = store_sql(s, DAYS);
-    bind_int(q, 1, TALLY_RULE);
-    bind_text(q, 2, alertname);
-    bind_int(q, 3, w->first_day);
-    return add(q, 7, t);
-}
-
 int tally_rule(struct store *s, const char *alertname, int64_t since, struct tally *t)
 {
     struct tally_window w = tally_window(since);
-    int r = tally_rule_days(s, alertname, &w, t);
+    struct stmt *q = store_sql(s, DAYS);
+    bind_int(q, 1, TALLY_RULE);
+    bind_text(q, 2, alertname);
+    bind_int(q, 3, w.first_day);
+    int r = add(q, 7, t);
     // By time first: a rule may have any number of problems, a day has few incidents.
-    struct stmt *q = store_sql(
-        s, VERDICTS ", sum(i.flaps) FROM incident i CROSS JOIN problem p ON p.id = i.problem_id"
-                    " WHERE p.alertname = ?3 AND" EDGE);
+    q = store_sql(s, VERDICTS
+                  ", sum(i.flaps) FROM incident i CROSS JOIN problem p ON p.id = i.problem_id"
+                  " WHERE p.alertname = ?3 AND" EDGE);
     bind_int(q, 1, since);
     bind_int(q, 2, w.edge_end);
     bind_text(q, 3, alertname);

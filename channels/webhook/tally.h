@@ -25,8 +25,6 @@ struct tally_window tally_window(int64_t since);
 int tally_all(struct store *s, int64_t since, struct tally *tally) MUST_CHECK;
 int tally_days(struct store *s, const struct tally_window *w,
                struct tally *tally) MUST_CHECK; // of all, the whole days only
-int tally_rule_days(struct store *s, const char *alertname, const struct tally_window *w,
-                    struct tally *tally) MUST_CHECK; // the whole days only
 int tally_problem(struct store *s, int64_t problem_id, int64_t since,
                   struct tally *tally) MUST_CHECK;
 int tally_rule(struct store *s, const char *alertname, int64_t since,
