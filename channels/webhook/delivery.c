@@ -8,7 +8,7 @@
 #include "channels/webhook/budget.h"
 #include "channels/webhook/canary.h"
 #include "channels/webhook/census.h"
-#include "channels/webhook/event.h"
+#include "channels/webhook/event_digest.h"
 #include "channels/webhook/incident.h"
 #include "channels/webhook/noise.h"
 #include "channels/webhook/pager.h"
@@ -25,7 +25,7 @@
 #define TICK_MS 500
 #define BATCH 32 // events in one transaction
 #define MAX_DELIVERY 3
-#define DIGEST_MAX 200000 // incidents that one digest folds: the rest comes in the next
+#define PART_MS 5 // between the parts of a digest that are recorded
 #define SWEEP_MS 60000
 #define PAGER_MS 1000
 #define BUSY_MS 1500
@@ -65,6 +65,8 @@ struct delivery {
     int64_t noise_since, noise_told_at; // boot; 0 = none waits, never
     // Pushed while the store could not be written: not sent again, recorded as soon as it can be.
     struct id_set unrecorded;
+    struct digest_note digest; // the last one
+    bool recording;            // it was pushed; parts of it are still to be recorded
 };
 
 static struct event_source source_of(const struct delivery *d)
@@ -87,7 +89,7 @@ static int read_due(struct delivery *d, int64_t now, struct due *due, int most, 
     int n = 0, r;
     struct stmt *q = store_sql(
         d->store, "SELECT id, environment = 1 AND severity = 4 AS critical FROM incident WHERE "
-                  "due_at <= ? AND due_at >= 0"
+                  "due_at <= ?"
                   " ORDER BY critical DESC, kind = 1 DESC, severity DESC, asked_at, id LIMIT 32");
     bind_int(q, 1, now);
     while ((r = stmt_step(q)) > 0)
@@ -254,53 +256,6 @@ static void send_one(struct delivery *d, struct outgoing *o, int64_t now)
 
 // ---- a digest ----
 
-static int mark_digest(struct delivery *d, int64_t now, int64_t asked_before)
-{
-    // Everything undecided of the time before the session but what this session took already, or
-    // everything that is due. With a clock set back, some was asked in the future.
-    struct stmt *q =
-        asked_before
-            ? store_sql(d->store,
-                        "UPDATE incident SET due_at = -1 WHERE id IN (SELECT id FROM incident "
-                        "WHERE state < 3 AND kind <> 1"
-                        " AND (asked_at < ?1 OR state > 0)"
-                        " AND NOT (state = 2 AND since_at BETWEEN ?1 AND ?3) LIMIT ?2)")
-            : store_sql(d->store, "UPDATE incident SET due_at = -1 WHERE id IN (SELECT id FROM "
-                                  "incident WHERE due_at <= ?1 AND due_at >= 0"
-                                  " LIMIT ?2)");
-    bind_int(q, 1, asked_before ? asked_before : now);
-    bind_int(q, 2, DIGEST_MAX);
-    if (asked_before)
-        bind_int(q, 3, clock_wall_ms());
-    return stmt_run(q);
-}
-
-static int record_digest(struct delivery *d, int64_t now, int64_t wall, bool session_start)
-{
-    struct stmt *q = store_sql(
-        d->store,
-        "INSERT INTO trail(at, incident_id, actor, action, detail)"
-        " SELECT ?1, id, 'channel', 'pushed', 'in a digest' FROM incident WHERE due_at < 0");
-    bind_int(q, 1, wall);
-    int r = stmt_run(q);
-    if (r < 0)
-        return r;
-    q = store_sql(
-        d->store,
-        "UPDATE incident SET deliveries = deliveries + 1, state = CASE WHEN state = 2 AND NOT ?1 "
-        "THEN 2 ELSE 1 END,"
-        " delivery = CASE WHEN ?1 THEN 1 ELSE delivery + (state <> 2) END, pushed_at = ?2,"
-        // Neither a test nor a reminder comes twice.
-        " due_at = CASE WHEN kind = 1 OR ((delivery + 1 >= 3 OR state = 2) AND NOT ?1) THEN NULL "
-        "ELSE ?3 END"
-        " WHERE due_at < 0");
-    bind_int(q, 1, session_start);
-    bind_int(q, 2, wall);
-    if (d->config->take_s > 0)
-        bind_int(q, 3, now + d->config->take_s * 1000);
-    return stmt_run(q);
-}
-
 static bool resolutions_wait(struct delivery *d)
 {
     struct stmt *q = store_sql(d->store, "SELECT 1 FROM incident WHERE tell_resolved = 1 LIMIT 1");
@@ -323,73 +278,109 @@ static int record_resolutions(struct delivery *d, int64_t wall)
                                         "deliveries + 1 WHERE tell_resolved = 1"));
 }
 
-// As for one event: what the digest of this time took along is due again, and nothing else.
-static void take_back_digest(struct delivery *d, int64_t wall)
+static int take_back_resolutions(struct delivery *d, int64_t wall)
 {
-    struct stmt *q = store_sql(
-        d->store,
-        "UPDATE incident SET due_at = 0, deliveries = deliveries - 1, delivery = max(delivery - "
-        "(state <> 2), 0)"
-        " WHERE id IN (SELECT incident_id FROM trail WHERE at = ? AND detail = 'in a digest')");
-    bind_int(q, 1, wall);
-    int r = stmt_run(q);
-    q = store_sql(d->store, "UPDATE incident SET tell_resolved = 1, deliveries = deliveries - 1"
+    struct stmt *q =
+        store_sql(d->store, "UPDATE incident SET tell_resolved = 1, deliveries = deliveries - 1"
                             " WHERE id IN (SELECT incident_id FROM trail WHERE at = ? AND detail = "
                             "'resolved, in a digest')");
     bind_int(q, 1, wall);
-    if (r < 0 || stmt_run(q) < 0)
+    return stmt_run(q);
+}
+
+// As for one event: what this digest took along is due again, and nothing else.
+static void take_back_digest(struct delivery *d)
+{
+    d->recording = false;
+    if (digest_take_back(d->store, &d->digest) < 0 || take_back_resolutions(d, d->digest.wall) < 0)
         log_warn("a digest could not be taken back", "why", store_error(d->store));
 }
 
-// Folds what waits into one event. 0, or an error (then nothing happened).
+// In a transaction: chosen, rendered, and the first part of it recorded. 1 = tell it, 0 = nothing
+// waits.
+static int fold(struct delivery *d, struct event *e, int64_t now, int64_t asked_before, size_t room)
+{
+    struct event_source from = source_of(d);
+    struct digest_totals totals = {0};
+    int r = asked_before ? digest_choose_waiting(d->store, asked_before, d->digest.wall)
+                         : digest_choose_due(d->store, now);
+    if (r == 0)
+        r = digest_total(d->store, &totals);
+    if (r < 0 || (!totals.incidents && !resolutions_wait(d)))
+        return r;
+    r = event_of_digest(e, &from, &totals,
+                        asked_before ? "wait for a verdict"
+                                     : "came faster than the push budget allows or still wait for "
+                                       "a verdict",
+                        room);
+    if (r == 0 && asked_before && !d->told_back)
+        r = pager_agent_back(d->store, totals.incidents, totals.paged, d->digest.wall);
+    if (r == 0)
+        r = digest_record(d->store, &d->digest);
+    d->recording = r > 0;
+    if (r >= 0)
+        r = record_resolutions(d, d->digest.wall);
+    return r < 0 ? r : 1;
+}
+
+static int send_digest(struct delivery *d, const struct event *e, int64_t now)
+{
+    int r = channel_event(d->mcp, buf_str(&e->content), e->meta, e->n_meta);
+    if (r < 0) {
+        take_back_digest(d);
+        d->held_back_until = now + STORM_TICK_MS;
+        return -EBUSY; // tried again like what is locked
+    }
+    budget_spend(&d->budget, now, false, true, (int64_t)event_bytes(e));
+    count_event("digest", r);
+    return noise_told(d->store, INT64_MAX); // if that fails, it is told twice
+}
+
+// Folds what waits into one event; asked_before: what waits since before the session began (wall
+// ms), 0 = what is due. 0, or an error (then nothing happened).
 static int push_digest(struct delivery *d, int64_t now, int64_t asked_before)
 {
     struct event event;
-    int64_t wall = clock_wall_ms();
     int64_t left = budget_bytes_left(&d->budget, now), room = left - 256;
     if (!asked_before && room < DIGEST_MIN_BYTES && left < d->budget.max_bytes)
         return 0; // the next minute has room for it
+    d->digest =
+        (struct digest_note){.session_start = asked_before != 0,
+                             .wall = clock_wall_ms(),
+                             .due_at = d->config->take_s > 0 ? now + d->config->take_s * 1000 : 0};
     event_init(&event, d->config);
-    struct event_source from = source_of(d);
-    int r = store_begin(d->store);
+    int r = store_begin(d->store), any = 0;
     if (r == 0)
-        r = mark_digest(d, now, asked_before);
-    bool any = r == 0 && (store_changes(d->store) > 0 || resolutions_wait(d));
-    if (r == 0 && any)
-        r = event_of_digest(
-            &event, &from,
-            asked_before ? "wait for a verdict"
-                         : "came faster than the push budget allows or still wait for a verdict",
-            room > DIGEST_MIN_BYTES ? (size_t)room : DIGEST_MIN_BYTES);
-    if (r == 0 && any && asked_before && !d->told_back)
-        r = pager_agent_back(d->store, wall);
-    if (r == 0 && any)
-        r = record_digest(d, now, wall, asked_before != 0);
-    if (r == 0 && any)
-        r = record_resolutions(d, wall);
-    if (r == 0 &&
-        (any ||
-         asked_before)) // what was folded before the session is told only with what waits for it
-        r = noise_told(d->store, any ? INT64_MAX : asked_before);
-    if (r == 0)
+        r = any = fold(d, &event, now, asked_before,
+                       room > DIGEST_MIN_BYTES ? (size_t)room : DIGEST_MIN_BYTES);
+    // What was folded before the session is told only with what waits for it.
+    if (r == 0 && asked_before)
+        r = noise_told(d->store, asked_before);
+    if (r >= 0)
         r = store_commit(d->store);
     else
         store_rollback(d->store);
+    d->recording &= r == 0;
     d->told_back |=
         r == 0 && asked_before; // once a session, however often the digest must be tried
-    if (r == 0 && any) {
-        r = channel_event(d->mcp, buf_str(&event.content), event.meta, event.n_meta);
-        if (r >= 0) {
-            budget_spend(&d->budget, now, false, true, (int64_t)event_bytes(&event));
-            count_event("digest", r);
-        }
-        if (r < 0) {
-            take_back_digest(d, wall);
-            d->held_back_until = now + STORM_TICK_MS;
-        }
-        r = r < 0 ? -EBUSY : 0; // tried again like what is locked
-    }
+    if (r == 0 && any)
+        r = send_digest(d, &event, now);
     event_done(&event);
+    return r;
+}
+
+// The next part of the digest that was pushed.
+static int record_part(struct delivery *d)
+{
+    int r = store_begin(d->store);
+    if (r < 0)
+        return r;
+    int more = digest_record(d->store, &d->digest);
+    r = more < 0 ? more : store_commit(d->store);
+    if (r < 0)
+        store_rollback(d->store);
+    else
+        d->recording = more > 0;
     return r;
 }
 
@@ -481,11 +472,25 @@ static bool more_is_coming(struct delivery *d, int64_t now)
     return now - d->busy_since < BUSY_MS;
 }
 
+static void on_timer(uv_timer_t *t);
+
+// What the digest told is not due, though the store does not say so yet: nothing else is pushed
+// meanwhile. 1 = it still goes on, 0, or an error.
+static int finish_digest(struct delivery *d)
+{
+    int r = d->recording ? record_part(d) : 0;
+    if (r == 0 && d->recording)
+        uv_timer_start(&d->timer, on_timer, PART_MS, TICK_MS);
+    return r < 0 ? r : d->recording;
+}
+
 static void push_due(struct delivery *d, int64_t now)
 {
     if (now < d->held_back_until || more_is_coming(d, now))
         return;
-    int r = 0, n = BATCH;
+    int r = finish_digest(d), n = BATCH;
+    if (r > 0)
+        return;
     for (int i = 0; r == 0 && n == BATCH && i < BATCHES_A_TICK && now >= d->held_back_until; i++)
         r = push_batch(d, now, &n);
     if (r > 0) { // no look at the queue at every alert of a storm

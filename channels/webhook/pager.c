@@ -87,19 +87,13 @@ static int write_text(struct store *s, const struct times *t, int64_t n, struct 
     return r < 0 ? r : text->error;
 }
 
-int pager_agent_back(struct store *s, int64_t wall)
+int pager_agent_back(struct store *s, int64_t incidents, int64_t paged, int64_t wall)
 {
     char text[96];
-    struct stmt *q =
-        store_sql(s, "SELECT count(*), sum(paged_at IS NOT NULL) FROM incident WHERE due_at < 0");
-    int r = stmt_step(q);
-    long long n = r > 0 ? (long long)col_int(q, 0) : 0;
-    bool was_paged = r > 0 && col_int(q, 1) > 0;
-    stmt_reset(q);
-    if (r < 0 || !was_paged)
-        return r < 0 ? r : 0;
-    snprintf(text, sizeof text, "The agent is back: %lld incident%s handed over.", n,
-             n == 1 ? " was" : "s were");
+    if (!paged)
+        return 0;
+    snprintf(text, sizeof text, "The agent is back: %lld incident%s handed over.",
+             (long long)incidents, incidents == 1 ? " was" : "s were");
     return page_add(s, &(struct page){.severity = "info", .text = text}, wall, NULL);
 }
 

@@ -12,9 +12,9 @@
 // names or counts, or a store error. Opens its own transaction.
 int pager_run(struct store *s, const struct config *c, int64_t wall, int64_t boot) MUST_CHECK;
 
-// Tells the owner that the agent is back, if incidents that he was paged for are now handed over to
-// it: those that the digest at hand marked with due_at < 0. In the caller's transaction.
-int pager_agent_back(struct store *s, int64_t wall) MUST_CHECK;
+// So many incidents are now handed over to the agent. Tells the owner that it is back, if he was
+// paged for some of them. In the caller's transaction.
+int pager_agent_back(struct store *s, int64_t incidents, int64_t paged, int64_t wall) MUST_CHECK;
 
 // The session cannot work (a StopFailure hook said so): until the agent's next verdict the owner is
 // paged at once for whatever waits. The owner hears it once a failure, however often the hook

@@ -11,6 +11,9 @@ const few = /SCAN (listener|lease|watchdog|counter|census|agent_failure|noise_fo
 // Results of a part of the query itself, which has its index.
 const parts = /SCAN (\(subquery-\d+\)|e|w|member|tally_key|pragma_\w+)( VIRTUAL TABLE.*)?$/;
 
+// What one digest folds is read whole, from a temporary table.
+const digest = (plan, sql) => /\bdigest(_node)?\b/.test(sql) && /SCAN (d|n|digest)$/.test(plan);
+
 test('every query of the program has its index', async () => {
   let log = '';
   const c = await startChannel({ env: { SRE_LOG: 'debug', SRE_TAKE_SECONDS: '1', SRE_UNATTENDED_SECONDS: '1', SRE_EVENTS_PER_MINUTE: '5', WEBHOOK_TOKEN: 't' } });
@@ -42,6 +45,6 @@ test('every query of the program has its index', async () => {
   log += c.stderr;
   const asked = new Set(log.split('\n').filter(l => / msg=query /.test(l)).map(l => l.replace(/.* sql=/, '')));
   assert.ok(asked.size > 100, `${asked.size} queries seen`);
-  const scans = new Set(log.split('\n').filter(l => l.includes('query scans')).map(l => /plan="?(.*?)"? sql=(.*)/.exec(l)).filter(([, plan]) => !small.test(plan) && !few.test(plan) && !parts.test(plan)).map(([, plan, sql]) => `${plan}: ${sql}`));
+  const scans = new Set(log.split('\n').filter(l => l.includes('query scans')).map(l => /plan="?(.*?)"? sql=(.*)/.exec(l)).filter(([, plan, sql]) => !small.test(plan) && !few.test(plan) && !parts.test(plan) && !digest(plan, sql)).map(([, plan, sql]) => `${plan}: ${sql}`));
   assert.deepEqual([...scans], []);
 });

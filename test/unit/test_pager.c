@@ -268,15 +268,9 @@ static void test_agent_that_cannot_work(void **state)
 static void test_agent_that_is_back(void **state)
 {
     (void)state;
-    fire("Slow", SEVERITY_WARNING, "platform");
-    run_sql(t.store, "UPDATE incident SET due_at = -1");
-    assert_int_equal(pager_agent_back(t.store, clock_wall_ms()), 0);
+    assert_int_equal(pager_agent_back(t.store, 1, 0, clock_wall_ms()), 0);
     assert_int_equal(pages(), 0); // the owner was never troubled
-    fake_elapsed_ms = 900 * SECOND;
-    assert_int_equal(run(), 1);
-    fire("Other", SEVERITY_WARNING, "platform");
-    run_sql(t.store, "UPDATE incident SET due_at = -1");
-    assert_int_equal(pager_agent_back(t.store, clock_wall_ms()), 0);
+    assert_int_equal(pager_agent_back(t.store, 2, 1, clock_wall_ms()), 0);
     assert_string_equal(last_page(), "info||The agent is back: 2 incidents were handed over.");
 }
 
