@@ -90,6 +90,15 @@ static void grafana_inhibit(const struct rule *r)
     buf_done(&value);
 }
 
+// A range ends after it begins: one across midnight is two.
+static void mute_hours(const struct rule *r)
+{
+    int from = r->change->hour, to = from + r->change->hours;
+    buf_addf(r->out, "{start_time: \"%02d:00\", end_time: \"%02d:00\"}", from, to < 24 ? to : 24);
+    if (to > 24)
+        buf_addf(r->out, ", {start_time: \"00:00\", end_time: \"%02d:00\"}", to - 24);
+}
+
 static void grafana_policy(const struct rule *r)
 {
     buf_adds(r->out, " routes:   # notification policies\n");
@@ -100,11 +109,9 @@ static void grafana_policy(const struct rule *r)
     }
     buf_adds(r->out, "+  - mute_time_intervals: [\"daily\"]\n");
     grafana_object_matchers(r);
-    int to = (r->change->hour + r->change->hours) % 24;
-    buf_addf(r->out,
-             " muteTimes:\n+  - name: \"daily\"\n+    time_intervals: [{times: [{start_time: "
-             "\"%02d:00\", end_time: \"%02d:00\"}]}]   # UTC\n",
-             r->change->hour, to ? to : 24);
+    buf_adds(r->out, " muteTimes:\n+  - name: \"daily\"\n+    time_intervals: [{times: [");
+    mute_hours(r);
+    buf_adds(r->out, "]}]   # UTC\n");
 }
 
 const char *rule_write_grafana(const struct rule *r)
