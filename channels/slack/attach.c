@@ -8,12 +8,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool is_within(const char *path, const char *folder)
+// Without the slash that it may end with: nothing is left of the root.
+static size_t folder_len(const char *folder)
 {
     size_t n = strlen(folder);
-    while (n > 1 && folder[n - 1] == '/')
+    while (n && folder[n - 1] == '/')
         n--;
-    return n == 1 ? path[0] == '/' : strncmp(path, folder, n) == 0 && path[n] == '/';
+    return n;
+}
+
+static bool is_within(const char *path, const char *folder)
+{
+    size_t n = folder_len(folder);
+    return strncmp(path, folder, n) == 0 && path[n] == '/';
 }
 
 static bool is_same_or_within(const char *path, const char *other)
@@ -28,7 +35,7 @@ static const char *refusal(const struct attach_rules *rules, const char *path)
 {
     if (!is_within(path, rules->folder))
         return "is outside of the project's folder";
-    if (strstr(path + strlen(rules->folder), "/."))
+    if (strstr(path + folder_len(rules->folder), "/."))
         return "is hidden, or in a hidden folder";
     if (is_same_or_within(path, rules->state_dir))
         return "belongs to the state";
