@@ -728,11 +728,6 @@ bool engine_refused(const struct engine *e)
 
 int engine_status(const struct engine *e, struct buf *out)
 {
-    if (!e->configured) {
-        buf_adds(out, "Slack is not configured, missing: ");
-        slack_config_missing(e->config, out);
-        return 0;
-    }
     if (!e->turn.holds) {
         status_of_others(e, out);
         return 1;

@@ -19,11 +19,6 @@ int64_t moment_wait(struct moment due, struct moment now)
     return wait > 0 ? wait : 0;
 }
 
-bool moment_reached(struct moment due, struct moment now)
-{
-    return due.wall && moment_wait(due, now) == 0;
-}
-
 static int rebase(struct store *s, struct stmt *q, struct moment now, int64_t cap_ms)
 {
     (void)s;

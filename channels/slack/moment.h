@@ -12,7 +12,6 @@ struct moment {
 
 struct moment moment_now(void);
 struct moment moment_after(struct moment now, int64_t ms);
-bool moment_reached(struct moment due, struct moment now);
 int64_t moment_wait(struct moment due, struct moment now); // ms until it is due, 0 if it is
 
 // After a boot the stored boot times mean nothing: they are made anew from the wall times, at most

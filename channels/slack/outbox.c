@@ -251,14 +251,6 @@ int outbox_shown(struct store *s, enum outbox_ref ref, int64_t ref_id, const cha
     return read_place(q, ret);
 }
 
-int64_t outbox_waiting(struct store *s)
-{
-    struct stmt *q = store_sql(s, "SELECT count(*) FROM slack_outbox WHERE state < 2");
-    int64_t n = stmt_step(q) > 0 ? col_int(q, 0) : 0;
-    stmt_reset(q);
-    return n;
-}
-
 int outbox_prune(struct store *s, int64_t before)
 {
     struct stmt *q = store_sql(

@@ -84,5 +84,4 @@ int outbox_find(struct store *s, const char *channel, const char *ts,
 // Where the message that shows ref is for this person: 1, or 0 while it was not sent.
 int outbox_shown(struct store *s, enum outbox_ref ref, int64_t ref_id, const char *user,
                  struct outbox_place *ret) MUST_CHECK;
-int64_t outbox_waiting(struct store *s);
 int outbox_prune(struct store *s, int64_t before) MUST_CHECK;
