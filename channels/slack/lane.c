@@ -158,11 +158,11 @@ void lane_unsuccessful(struct lane *l, const struct api_answer *a, const char *m
     bool side = l->row.op == OUT_REACT || l->row.op == OUT_UPLOAD;
     log_debug("slack: not sent", "method", method, "error", a->error, "row", log_int(l->row.id));
     switch (a->verdict) {
-    case API_OK:
     case API_RATE:
         lane_wait(l, a->retry_ms);
         lane_requeue(l, l->row.plain);
         break;
+    case API_OK: // without what it should hold
     case API_RETRY:
         lane_back_off(l, a->retry_ms);
         lane_requeue(l, l->row.plain);

@@ -108,7 +108,7 @@ void tool_reply(struct mcp_call *call, const cJSON *args, void *data)
     const struct session_parts *p = session_parts(s);
     struct buf rendered = BUF_INIT(TOOL_MAX_RENDERED);
     int r = tool_markdown(&rendered, text);
-    if (r < 0 || !rendered.len) {
+    if (r < 0 || !text_trim(buf_str(&rendered)).n) {
         mcp_call_error(call, "text: %s", r < 0 ? "too long" : "is empty");
         buf_done(&rendered);
         return;
@@ -168,7 +168,8 @@ void tool_edit_message(struct mcp_call *call, const cJSON *args, void *data)
     }
     struct buf rendered = BUF_INIT(TOOL_MAX_RENDERED);
     r = tool_markdown(&rendered, json_str(args, "text"));
-    if (r < 0 || !rendered.len || utf8_count(buf_str(&rendered)) > TOOL_MAX_UPDATE)
+    if (r < 0 || !text_trim(buf_str(&rendered)).n ||
+        utf8_count(buf_str(&rendered)) > TOOL_MAX_UPDATE)
         mcp_call_error(call, "text: must be 1 to %d characters as Slack counts them",
                        TOOL_MAX_UPDATE);
     else
