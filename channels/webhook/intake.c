@@ -8,24 +8,17 @@
 #include <unistd.h>
 
 #include "channels/webhook/auth.h"
-#include "channels/webhook/incident.h"
 #include "channels/webhook/metrics.h"
-#include "channels/webhook/notification.h"
+#include "channels/webhook/notify.h"
+#include "channels/webhook/reply.h"
 #include "channels/webhook/report_get.h"
 #include "common/clock.h"
-#include "common/counters.h"
-#include "common/json.h"
 #include "common/lease.h"
 #include "common/log.h"
 #include "common/text.h"
 
-#define ALERTS_A_PART 64 // of one notification in one transaction: nobody waits longer for the loop
-#define COMMIT_PATIENCE_MS 700
-#define MAX_REJECTED 100 // named in the answer
-#define MAX_ANSWER (16u << 20)
 #define PROBE_AGAIN_MS 50
 #define PROBE_PATIENCE_MS 2500 // more than the other may wait for the store
-#define SENDER_SIZE 64
 #define MAX_METRICS (256 * 1024)
 #define UNAUTHORIZED "WWW-Authenticate: Bearer\r\n"
 #define ASK_PASSWORD "WWW-Authenticate: Basic realm=\"sre-channels, any name\"\r\n" UNAUTHORIZED
@@ -34,17 +27,13 @@
 struct intake {
     struct http_server *server;
     struct store *store;
-    struct group_commit *commit;
     const struct config *config;
+    struct notify_desk desk;
     struct intake_hooks hooks;
-    struct alert alert; // the one at hand, of whichever notification
     struct report_desk reports;
 };
 
 enum route { ROUTE_NONE, ROUTE_ALERTS, ROUTE_HEALTH, ROUTE_READY, ROUTE_METRICS, ROUTE_REPORT };
-
-struct notify_job;
-struct oversized_job;
 
 // What is known of a request under way; owned by the request (http_user) until it is answered or
 // aborted.
@@ -58,319 +47,6 @@ struct context {
     bool wants_report;
     int64_t days; // of the report
 };
-
-// ---- answers ----
-
-static void answer(struct http_request *r, int status, struct str json, const char *headers)
-{
-    free(http_user(r));
-    http_set_user(r, NULL);
-    http_respond(r, status, "application/json", json, headers);
-}
-
-// Counted by status: what is refused here and what the HTTP server refuses by itself.
-static void count_refusal(int status)
-{
-    static const struct {
-        int status;
-        const char *name;
-    } names[] = {
-        {400, "sre_refused_total{status=\"400\"}"}, {401, "sre_refused_total{status=\"401\"}"},
-        {404, "sre_refused_total{status=\"404\"}"}, {405, "sre_refused_total{status=\"405\"}"},
-        {408, "sre_refused_total{status=\"408\"}"}, {411, "sre_refused_total{status=\"411\"}"},
-        {413, "sre_refused_total{status=\"413\"}"}, {415, "sre_refused_total{status=\"415\"}"},
-        {431, "sre_refused_total{status=\"431\"}"}, {503, "sre_refused_total{status=\"503\"}"}};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (names[i].status == status)
-            counter_add(names[i].name, 1);
-}
-
-static void on_refused(int status, const char *reason, void *data)
-{
-    (void)data;
-    count_refusal(status);
-    log_warn("request refused", "status", log_int(status), "why", reason);
-}
-
-static void answer_error(struct http_request *r, int status, const char *why, const char *headers)
-{
-    count_refusal(status);
-    struct buf json = BUF_INIT(4096);
-    struct jw w = JW(&json);
-    jw_object(&w);
-    jw_kstr(&w, "error", why);
-    jw_object_end(&w);
-    log_warn("request refused", "status", log_int(status), "why", why, "peer", http_peer(r));
-    answer(r, status, buf_str(&json), headers);
-    buf_done(&json);
-}
-
-static const char *why_not_committed(const struct intake *in, int error)
-{
-    switch (error) {
-    case -EBUSY:
-        return "the store is locked by another process, send it again";
-    case -ENOSPC:
-        return "the disk is full, send it again";
-    case -EROFS:
-        return "the store is not writable, send it again";
-    case -ECANCELED:
-        return "shutting down, send it again";
-    default:
-        log_error("cannot commit", "why", store_error(in->store));
-        return "the store cannot commit, send it again";
-    }
-}
-
-// ---- who sends ----
-
-// A name fit for a key: what else a path or User-Agent may hold is dropped.
-static void clean_name(struct str raw, char out[SENDER_SIZE])
-{
-    size_t n = 0;
-    for (size_t i = 0; i < raw.n && n < SENDER_SIZE - 1; i++) {
-        char c = raw.p[i];
-        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                    strchr("-_.", c);
-        if (c && good)
-            out[n++] = c;
-    }
-    out[n] = '\0';
-}
-
-static void sender_of(const struct http_request *r, const struct context *c, char out[SENDER_SIZE])
-{
-    struct str agent = http_header(r, "User-Agent");
-    const char *slash = agent.p ? memchr(agent.p, '/', agent.n) : NULL;
-    if (slash)
-        agent.n = (size_t)(slash - agent.p);
-    if (c->source[0])
-        clean_name(str_of(c->source), out);
-    else
-        clean_name(agent, out);
-    if (!out[0])
-        memcpy(out, "unknown", sizeof "unknown");
-}
-
-// ---- a notification ----
-
-struct notify_job {
-    struct commit_job job;
-    struct intake *intake;
-    struct http_request *request; // NULL once the peer went away
-    struct notification notification;
-    struct notification_place part; // where the part at hand began: a rollback goes back to it
-    struct id_set named;
-    size_t named_before;
-    int64_t accepted, accepted_before;
-    struct buf rejected; // JSON objects, comma-separated
-    size_t rejected_before;
-    int n_rejected, n_rejected_before;
-};
-
-static void job_free(struct notify_job *j)
-{
-    id_set_done(&j->named);
-    buf_done(&j->rejected);
-    notification_close(&j->notification);
-    free(j);
-}
-
-static void reject(struct notify_job *j, const char *why)
-{
-    if (++j->n_rejected > MAX_REJECTED)
-        return;
-    struct jw w = JW(&j->rejected);
-    if (j->rejected.len)
-        buf_addc(&j->rejected, ',');
-    jw_object(&w);
-    jw_kint(&w, "index", (int64_t)j->notification.index - 1);
-    jw_kstr(&w, "error", why);
-    jw_object_end(&w);
-}
-
-static void begin_part(struct notify_job *j)
-{
-    if (j->job.rolled_back) {
-        notification_seek(&j->notification, j->part);
-        id_set_truncate(&j->named, j->named_before);
-        buf_truncate(&j->rejected, j->rejected_before);
-        j->accepted = j->accepted_before;
-        j->n_rejected = j->n_rejected_before;
-    }
-    j->part = notification_tell(&j->notification);
-    j->named_before = j->named.n;
-    j->rejected_before = j->rejected.len;
-    j->accepted_before = j->accepted;
-    j->n_rejected_before = j->n_rejected;
-}
-
-static int notify_apply(struct commit_job *job, struct store *s)
-{
-    struct notify_job *j = CONTAINER_OF(job, struct notify_job, job);
-    if (!j->request) // nobody waits for the answer: it was never promised
-        return 0;
-    begin_part(j);
-    struct alert *alert = &j->intake->alert;
-    struct incident_intake in = {.store = s,
-                                 .config = j->intake->config,
-                                 .now = clock_wall_ms(),
-                                 .truncated = j->notification.truncated,
-                                 .named = &j->named};
-    for (int i = 0; i < ALERTS_A_PART; i++) {
-        const char *why = NULL;
-        int r = notification_next(&j->notification, alert, &why);
-        if (r == 0)
-            return incident_take_end(&in);
-        if (r == -EINVAL) {
-            reject(j, why);
-            continue;
-        }
-        if (r > 0)
-            r = incident_take(&in, alert);
-        if (r < 0)
-            return r;
-        j->accepted++;
-    }
-    int r = incident_take_end(&in);
-    return r < 0 ? r : 1;
-}
-
-static void answer_accepted(struct notify_job *j)
-{
-    struct buf json = BUF_INIT(MAX_ANSWER);
-    struct jw w = JW(&json);
-    jw_object(&w);
-    jw_kint(&w, "accepted", j->accepted);
-    jw_key(&w, "incidents");
-    jw_array(&w);
-    for (size_t i = 0; i < j->named.n; i++)
-        jw_int(&w, j->named.ids[i]);
-    jw_array_end(&w);
-    if (j->n_rejected) {
-        jw_key(&w, "rejected");
-        jw_array(&w);
-        jw_raw(&w, buf_str(&j->rejected));
-        jw_array_end(&w);
-    }
-    jw_object_end(&w);
-    counter_add("sre_notifications_total", 1);
-    counter_add("sre_alerts_total", j->accepted);
-    log_debug("accepted", "alerts", log_int(j->accepted), "rejected",
-              j->n_rejected ? log_int(j->n_rejected) : NULL);
-    answer(j->request, 200, buf_str(&json), NULL);
-    buf_done(&json);
-}
-
-static void answer_all_rejected(struct notify_job *j)
-{
-    struct buf json = BUF_INIT(MAX_ANSWER);
-    struct jw w = JW(&json);
-    jw_object(&w);
-    jw_kstr(&w, "error", "no alert of it can be read");
-    jw_key(&w, "rejected");
-    jw_array(&w);
-    jw_raw(&w, buf_str(&j->rejected));
-    jw_array_end(&w);
-    jw_object_end(&w);
-    count_refusal(400);
-    log_warn("request refused", "status", "400", "why", "no alert of it can be read", "peer",
-             http_peer(j->request));
-    answer(j->request, 400, buf_str(&json), NULL);
-    buf_done(&json);
-}
-
-static void notify_done(struct commit_job *job, int error)
-{
-    struct notify_job *j = CONTAINER_OF(job, struct notify_job, job);
-    if (j->request && error < 0)
-        answer_error(j->request, 503, why_not_committed(j->intake, error), NULL);
-    else if (j->request && j->accepted == 0 && j->n_rejected)
-        answer_all_rejected(j);
-    else if (j->request)
-        answer_accepted(j);
-    job_free(j);
-}
-
-static void submit_notification(struct intake *in, struct http_request *r, struct context *c)
-{
-    struct notify_job *j = calloc(1, sizeof *j);
-    const char *why = NULL;
-    if (!j) {
-        answer_error(r, 503, "out of memory, send it again", NULL);
-        return;
-    }
-    struct notification_hints hints = {.source = str_of(c->source),
-                                       .user_agent = http_header(r, "User-Agent"),
-                                       .prometheus_api = c->prometheus_api,
-                                       .now_ms = clock_wall_ms()};
-    j->job = (struct commit_job){.apply = notify_apply, .done = notify_done};
-    j->rejected = BUF_INIT(MAX_REJECTED * 512);
-    j->intake = in;
-    int e = notification_open(&j->notification, http_body(r), &hints, &why);
-    if (e < 0) {
-        answer_error(r, e == -ENOMEM ? 503 : 400,
-                     e == -ENOMEM ? "out of memory, send it again" : why, NULL);
-        job_free(j);
-        return;
-    }
-    j->request = r;
-    c->job = j;
-    group_commit_submit(in->commit, &j->job, COMMIT_PATIENCE_MS);
-}
-
-// ---- an oversized one ----
-
-struct oversized_job {
-    struct commit_job job;
-    struct intake *intake;
-    struct http_request *request; // NULL once the peer went away
-    struct id_set named;
-    char sender[SENDER_SIZE], peer[64];
-    uint64_t bytes;
-};
-
-static int oversized_apply(struct commit_job *job, struct store *s)
-{
-    struct oversized_job *j = CONTAINER_OF(job, struct oversized_job, job);
-    struct incident_intake in = {
-        .store = s, .config = j->intake->config, .now = clock_wall_ms(), .named = &j->named};
-    id_set_truncate(&j->named, 0);
-    return incident_oversized(&in, j->sender, j->peer, j->bytes);
-}
-
-static void oversized_done(struct commit_job *job, int error)
-{
-    struct oversized_job *j = CONTAINER_OF(job, struct oversized_job, job);
-    char why[96];
-    snprintf(why, sizeof why, "the body is over the limit of %" PRId64 " bytes (WEBHOOK_MAX_BODY)",
-             j->intake->config->max_body);
-    if (j->request && error < 0)
-        answer_error(j->request, 503, why_not_committed(j->intake, error), NULL);
-    else if (j->request)
-        answer_error(j->request, 413, why, NULL);
-    id_set_done(&j->named);
-    free(j);
-}
-
-static void on_too_large(struct http_request *r, uint64_t bytes, void *data)
-{
-    struct intake *in = data;
-    struct context *c = http_user(r);
-    struct oversized_job *j = c && !c->signature_pending ? calloc(1, sizeof *j) : NULL;
-    if (!j) { // not known to be from one of ours: it may not make incidents
-        answer_error(r, 413, "the body is over the limit", NULL);
-        return;
-    }
-    j->job = (struct commit_job){.apply = oversized_apply, .done = oversized_done};
-    j->intake = in;
-    j->request = r;
-    j->bytes = bytes;
-    sender_of(r, c, j->sender);
-    snprintf(j->peer, sizeof j->peer, "%s", http_peer(r));
-    c->oversized = j;
-    group_commit_submit(in->commit, &j->job, COMMIT_PATIENCE_MS);
-}
 
 // ---- routes ----
 
@@ -389,7 +65,7 @@ static enum route route_of(struct str path, char source[SENDER_SIZE])
         return ROUTE_ALERTS;
     if (starts_with(path, "/webhook/")) {
         struct str name = {path.p + 9, path.n - 9};
-        clean_name(name, source);
+        notify_clean_sender(name, source);
         return name.n == strlen(source) ? ROUTE_ALERTS : ROUTE_NONE;
     }
     if (str_is(path, "/healthz"))
@@ -412,11 +88,11 @@ static void get_ready(const struct intake *in, struct http_request *r)
 {
     int e = listener_beat(in->store, http_server_address(in->server));
     if (e < 0)
-        answer(r, 503, str_of("{\"status\":\"the store is not writable\"}"), NULL);
+        reply_json(r, 503, str_of("{\"status\":\"the store is not writable\"}"), NULL);
     else if (!in->hooks.session_ready(in->hooks.data))
-        answer(r, 503, str_of("{\"status\":\"no session attached and no standby\"}"), NULL);
+        reply_json(r, 503, str_of("{\"status\":\"no session attached and no standby\"}"), NULL);
     else
-        answer(r, 200, str_of("{\"status\":\"ready\"}"), NULL);
+        reply_json(r, 200, str_of("{\"status\":\"ready\"}"), NULL);
 }
 
 // Of a GET: there is no body to wait for.
@@ -433,9 +109,9 @@ static void get_metrics(const struct intake *in, struct http_request *r)
 {
     struct buf text = BUF_INIT(MAX_METRICS);
     if (!may_read(in, r))
-        answer_error(r, 401, "the token or signature is missing or wrong", UNAUTHORIZED);
+        reply_error(r, 401, "the token or signature is missing or wrong", UNAUTHORIZED);
     else if (metrics_write(in->store, &text) < 0)
-        answer_error(r, 503, "the store cannot be read", NULL);
+        reply_error(r, 503, "the store cannot be read", NULL);
     else
         http_respond(r, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&text), NULL);
     buf_done(&text);
@@ -461,21 +137,21 @@ static int check_report(const struct intake *in, struct http_request *r)
 {
     int64_t days;
     if (!may_read(in, r)) {
-        answer_error(r, 401, "the token or signature is missing or wrong", ASK_PASSWORD);
+        reply_error(r, 401, "the token or signature is missing or wrong", ASK_PASSWORD);
         return 1;
     }
     if (!in->config->token[0] && !in->config->hmac_secret[0] &&
         !is_our_host(http_header(r, "Host"))) {
-        answer_error(r, 403, "without a token the report is read by address or as localhost", NULL);
+        reply_error(r, 403, "without a token the report is read by address or as localhost", NULL);
         return 1;
     }
     if (report_get_days(http_query(r), &days) < 0) {
-        answer_error(r, 400, "days: a whole number from 1 to 3650", NULL);
+        reply_error(r, 400, "days: a whole number from 1 to 3650", NULL);
         return 1;
     }
     struct context *c = calloc(1, sizeof *c);
     if (!c) {
-        answer_error(r, 503, "out of memory, try again", NULL);
+        reply_error(r, 503, "out of memory, try again", NULL);
         return 1;
     }
     c->wants_report = true;
@@ -492,7 +168,7 @@ static void on_report(struct report_get *g, int error, struct str page)
     http_set_user(r, NULL);
     report_get_headers(&headers);
     if (error < 0)
-        answer_error(r, 503, "the report could not be made, see the log", NULL);
+        reply_error(r, 503, "the report could not be made, see the log", NULL);
     else
         http_respond(r, 200, "text/html; charset=utf-8", page, buf_cstr(&headers));
     buf_done(&headers);
@@ -502,9 +178,9 @@ static void begin_report(struct intake *in, struct http_request *r, struct conte
 {
     int e = report_get_start(&in->reports, r, c->days, on_report, &c->report);
     if (e == -EBUSY)
-        answer_error(r, 503, "other reports are being made, try again", "Retry-After: 2\r\n");
+        reply_error(r, 503, "other reports are being made, try again", "Retry-After: 2\r\n");
     else if (e < 0)
-        answer_error(r, 503, "the report cannot be begun, try again", "Retry-After: 2\r\n");
+        reply_error(r, 503, "the report cannot be begun, try again", "Retry-After: 2\r\n");
 }
 
 static bool is_json_type(struct str type)
@@ -527,24 +203,24 @@ static int check_post(const struct intake *in, struct http_request *r, const cha
     enum auth_result auth = auth_headers_check(&h, in->config->token, in->config->hmac_secret);
     struct str encoding = http_header(r, "Content-Encoding");
     if (auth == AUTH_FAILED) {
-        answer_error(r, 401, "the token or signature is missing or wrong", UNAUTHORIZED);
+        reply_error(r, 401, "the token or signature is missing or wrong", UNAUTHORIZED);
         return 1;
     }
     if (!http_has_length(r)) {
-        answer_error(r, 411, "Content-Length or chunked encoding is required", NULL);
+        reply_error(r, 411, "Content-Length or chunked encoding is required", NULL);
         return 1;
     }
     if (!is_json_type(http_header(r, "Content-Type"))) {
-        answer_error(r, 415, "Content-Type: expected application/json", NULL);
+        reply_error(r, 415, "Content-Type: expected application/json", NULL);
         return 1;
     }
     if (encoding.n && !text_equal_nocase(encoding, "identity")) {
-        answer_error(r, 415, "Content-Encoding: expected none", NULL);
+        reply_error(r, 415, "Content-Encoding: expected none", NULL);
         return 1;
     }
     struct context *c = calloc(1, sizeof *c);
     if (!c) {
-        answer_error(r, 503, "out of memory, send it again", NULL);
+        reply_error(r, 503, "out of memory, send it again", NULL);
         return 1;
     }
     snprintf(c->source, sizeof c->source, "%s", source);
@@ -565,20 +241,27 @@ static int on_headers(struct http_request *r, void *data)
     if (route == ROUTE_ALERTS && post)
         return check_post(in, r, source);
     if (route == ROUTE_NONE)
-        answer_error(r, 404, "no such path: alerts go to /, /webhook or /webhook/SOURCE", NULL);
+        reply_error(r, 404, "no such path: alerts go to /, /webhook or /webhook/SOURCE", NULL);
     else if (route == ROUTE_ALERTS)
-        answer_error(r, 405, "alerts are sent with POST or PUT", "Allow: POST, PUT\r\n");
+        reply_error(r, 405, "alerts are sent with POST or PUT", "Allow: POST, PUT\r\n");
     else if (!get)
-        answer_error(r, 405, "this path is read with GET", "Allow: GET, HEAD\r\n");
+        reply_error(r, 405, "this path is read with GET", "Allow: GET, HEAD\r\n");
     else if (route == ROUTE_METRICS)
         get_metrics(in, r);
     else if (route == ROUTE_REPORT)
         return check_report(in, r);
     else if (route == ROUTE_HEALTH)
-        answer(r, 200, str_of("{\"status\":\"ok\"}"), NULL);
+        reply_json(r, 200, str_of("{\"status\":\"ok\"}"), NULL);
     else
         get_ready(in, r);
     return 1;
+}
+
+static void begin_notification(struct intake *in, struct http_request *r, struct context *c)
+{
+    struct notify_job *job = notify_submit(&in->desk, r, c->source, c->prometheus_api);
+    if (job) // otherwise it is answered, and the context gone
+        c->job = job;
 }
 
 static void on_request(struct http_request *r, void *data)
@@ -590,11 +273,31 @@ static void on_request(struct http_request *r, void *data)
         begin_report(in, r, c);
     else if (c->signature_pending &&
              !auth_signature(&h, in->config->hmac_secret, http_body(r), clock_wall_ms() / 1000))
-        answer_error(r, 401, "the signature is wrong or its timestamp too old", NULL);
+        reply_error(r, 401, "the signature is wrong or its timestamp too old", NULL);
     else if (!http_body(r).n)
-        answer_error(r, 400, "the body is empty: expected a JSON notification", NULL);
+        reply_error(r, 400, "the body is empty: expected a JSON notification", NULL);
     else
-        submit_notification(in, r, c);
+        begin_notification(in, r, c);
+}
+
+static void on_too_large(struct http_request *r, uint64_t bytes, void *data)
+{
+    struct intake *in = data;
+    struct context *c = http_user(r);
+    if (!c || c->signature_pending) { // not known to be from one of ours: it may not make incidents
+        reply_error(r, 413, "the body is over the limit", NULL);
+        return;
+    }
+    struct oversized_job *job = notify_oversized(&in->desk, r, c->source, bytes);
+    if (job)
+        c->oversized = job;
+}
+
+static void on_refused(int status, const char *reason, void *data)
+{
+    (void)data;
+    reply_count_refusal(status);
+    log_warn("request refused", "status", log_int(status), "why", reason);
 }
 
 static void on_abort(struct http_request *r, void *data)
@@ -602,9 +305,9 @@ static void on_abort(struct http_request *r, void *data)
     (void)data;
     struct context *c = http_user(r);
     if (c && c->job)
-        c->job->request = NULL;
+        notify_forget(c->job);
     if (c && c->oversized)
-        c->oversized->request = NULL;
+        notify_forget_oversized(c->oversized);
     if (c && c->report)
         report_get_cancel(c->report);
     free(c);
@@ -673,8 +376,11 @@ int intake_start(uv_loop_t *loop, struct store *s, struct group_commit *commit,
     struct intake *in = calloc(1, sizeof *in);
     if (!in)
         return -ENOMEM;
-    *in = (struct intake){.store = s, .commit = commit, .config = c, .hooks = hooks};
-    alert_init(&in->alert);
+    *in = (struct intake){.store = s,
+                          .config = c,
+                          .hooks = hooks,
+                          .desk = {.store = s, .commit = commit, .config = c}};
+    alert_init(&in->desk.alert);
     report_desk_init(&in->reports, loop);
     struct http_limits limits = http_default_limits;
     limits.max_body = (size_t)c->max_body;
@@ -695,7 +401,7 @@ const char *intake_address(const struct intake *in)
 static void on_closed(void *data)
 {
     struct intake *in = data;
-    alert_done(&in->alert);
+    alert_done(&in->desk.alert);
     free(in);
 }
 
