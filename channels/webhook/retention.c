@@ -54,13 +54,16 @@ int retention_prune_incident(struct store *s, int64_t id, int64_t *room)
                       id, room);
     if (r < 0 || *room <= 0)
         return r; // the rest, and the incident itself, in the next step
-    struct stmt *q = store_sql(s, "DELETE FROM noise_fold WHERE incident_id = ?");
-    bind_int(q, 1, id);
-    r = stmt_run(q);
-    q = store_sql(s, "DELETE FROM incident WHERE id = ?");
-    bind_int(q, 1, id);
+    static const char *const last[] = {"DELETE FROM noise_fold WHERE incident_id = ?",
+                                       "DELETE FROM ticket_incident WHERE incident_id = ?",
+                                       "DELETE FROM incident WHERE id = ?"};
     (*room)--;
-    return r < 0 ? r : stmt_run(q);
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(last); i++) {
+        struct stmt *q = store_sql(s, last[i]);
+        bind_int(q, 1, id);
+        r = stmt_run(q);
+    }
+    return r;
 }
 
 static int prune_incidents(struct store *s, int64_t before, int64_t *room)

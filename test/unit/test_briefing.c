@@ -315,6 +315,7 @@ static void test_retention_goes_in_steps(void **state)
                                .alertname = "Old", .at = NOW - 80 * DAY, .verdict = VERDICT_NOISE});
     past_fire(t.store, (struct past){.alertname = "New", .at = NOW - DAY});
     past_fire(t.store, (struct past){.alertname = "Open", .at = NOW - 90 * DAY, .lasted = -1});
+    run_sql(t.store, "INSERT INTO ticket_incident SELECT id, 1 FROM incident");
     int steps = 0, r = 1;
     for (; r > 0; steps++) {
         int64_t before = ask_int(t.store, "SELECT (SELECT count(*) FROM alert)"
@@ -328,6 +329,7 @@ static void test_retention_goes_in_steps(void **state)
     assert_true(steps >= 3);
     assert_int_equal(ask_int(t.store, "SELECT count(*) FROM incident"), 2);
     assert_int_equal(ask_int(t.store, "SELECT count(*) FROM alert"), 2);
+    assert_int_equal(ask_int(t.store, "SELECT count(*) FROM ticket_incident"), 2);
     struct tally all = {0};
     assert_int_equal(tally_all(t.store, 0, &all), 0);
     assert_int_equal(all.noise, 150);
