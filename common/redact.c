@@ -480,7 +480,7 @@ static size_t try_option(struct scan *s, size_t dashes)
     const char *kind = secret_name_kind((struct str){s->p + dashes + 2, end - dashes - 2});
     if (!kind || (end + 1 < s->n && s->p[end + 1] == '-'))
         return 0;
-    mask_tokens(s, dashes + 2, end);
+    mask_tokens(s, dashes, end); // the first dash may be the last byte of a token's prefix
     size_t next = mask_value(s, end, kind);
     return next || s->done < dashes ? next : s->done;
 }

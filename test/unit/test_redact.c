@@ -123,6 +123,10 @@ static void test_pairs(void **state)
     masked("X-Auth-Token: abc", "X-Auth-Token: [redacted:token]");
     masked("PGPASSWORD2=x", "PGPASSWORD2=[redacted:password]");
     masked("mysql --password hunter2 -u x", "mysql --password [redacted:password] -u x");
+    check("gl"
+          "pat--A1b2C3d4E5f6G7h8-password hunter2",
+          "[redacted:gitlab] [redacted:password]",
+          2); // as an option that begins with the token's dash
     masked("--token=abc", "--token=[redacted:token]");
     masked("private_key=\"line\nleft\"", "private_key=\"[redacted:private_key]\nleft\"");
     masked("secret=\"open", "secret=\"[redacted:secret]");
