@@ -9,7 +9,7 @@
 #include "common/json.h"
 
 #define NOW 1700000000000
-#define MAX_ALERTS 8
+#define MAX_ALERTS 4
 
 static struct playbooks *books;
 
@@ -51,20 +51,21 @@ static void check_json(const struct incident_view *v)
     buf_done(&out);
 }
 
-static void show(int64_t id)
+// In one of the ways, which the input's sum tells: all of them for each input is a quarter of the
+// inputs in the same time.
+static void show(int64_t id, unsigned sum)
 {
     static const char *const kinds[] = {"alert", "reminder", "resolved", "test"};
     struct event_source from = {fuzz_store.store, &fuzz_store.config, books, NOW + 60000};
     struct incident_view v;
+    struct event e;
     CHECK(incident_view_load(fuzz_store.store, id, &v) == 0);
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        struct event e;
-        event_init(&e, &fuzz_store.config);
-        CHECK(event_of_incident(&e, &from, &v, kinds[i]) == 0);
-        check_event(&e, (size_t)fuzz_store.config.event_bytes);
-        event_done(&e);
-    }
-    check_json(&v);
+    event_init(&e, &fuzz_store.config);
+    CHECK(event_of_incident(&e, &from, &v, kinds[sum % ARRAY_LEN(kinds)]) == 0);
+    check_event(&e, (size_t)fuzz_store.config.event_bytes);
+    event_done(&e);
+    if (sum & 4)
+        check_json(&v);
     incident_view_done(&v);
 }
 
@@ -110,9 +111,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     if (notification_open(&note, (struct str){(const char *)bytes, n}, &hints, &why) == 0) {
         CHECK(store_begin(fuzz_store.store) == 0);
         take(&note, &named);
+        unsigned sum = 0;
+        for (size_t i = 0; i < n; i++)
+            sum = sum * 31 + bytes[i];
+        sum ^= sum >> 16;
         for (size_t i = 0; i < named.n; i++)
-            show(named.ids[i]);
-        if (named.n)
+            show(named.ids[i], sum + (unsigned)i);
+        if (named.n && (sum & 8))
             show_digest();
         store_rollback(fuzz_store.store);
     }

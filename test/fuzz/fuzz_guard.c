@@ -57,22 +57,28 @@ static bool is_plain(struct str s)
     return true;
 }
 
+// One forbidden command in one place for each input, as its first byte tells.
+static void check_forbidden(struct str text, size_t pick)
+{
+    const char *ban = forbidden[pick % ARRAY_LEN(forbidden)];
+    size_t place = pick / ARRAY_LEN(forbidden) % 4;
+    char line[128];
+    if (place == 0 || !is_plain(text)) {
+        snprintf(line, sizeof line, "%s\n", ban);
+        CHECK(judge_parts(line, text, "") != GUARD_ALLOW); // a shell reads the first line first
+        return;
+    }
+    snprintf(line, sizeof line, place == 1 ? " ; %s" : " | %s ", ban);
+    CHECK(judge_parts(place == 3 ? "( " : "", text, line) != GUARD_ALLOW);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     struct str all = {(const char *)bytes, n};
-    const char *ban = forbidden[fuzz_pick(&all, ARRAY_LEN(forbidden))];
+    size_t pick = fuzz_pick(&all, 256);
     struct str text = fuzz_piece(&all, 0);
-    char line[128];
     judge(text);
-    snprintf(line, sizeof line, "%s\n", ban);
-    CHECK(judge_parts(line, text, "") != GUARD_ALLOW); // a shell reads the first line first
-    if (is_plain(text)) {
-        snprintf(line, sizeof line, " ; %s", ban);
-        CHECK(judge_parts("", text, line) != GUARD_ALLOW);
-        snprintf(line, sizeof line, " | %s ", ban);
-        CHECK(judge_parts("", text, line) != GUARD_ALLOW);
-        CHECK(judge_parts("( ", text, line) != GUARD_ALLOW);
-    }
+    check_forbidden(text, pick);
     free((void *)text.p);
     return 0;
 }
