@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "channels/webhook/canary.h"
-#include "channels/webhook/incident.h"
+#include "channels/webhook/incident_state.h"
 #include "channels/webhook/pager.h"
 #include "channels/webhook/ping.h"
 #include "channels/webhook/pusher.h"

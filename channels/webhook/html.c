@@ -1,6 +1,7 @@
 #include "channels/webhook/html.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "common/clock.h"
 #include "common/text.h"
@@ -74,4 +75,36 @@ void html_bytes(struct buf *out, int64_t n)
     for (v /= 1000; v >= 999.5 && unit + 1 < ARRAY_LEN(units); v /= 1000)
         unit++;
     buf_addf(out, v < 9.95 ? "%.1f %s" : "%.0f %s", v, units[unit]);
+}
+
+const char *html_date(int64_t ms, enum html_date form, char out[HTML_DATE_SIZE])
+{
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    time_t t = (time_t)(ms / 1000);
+    struct tm tm = {0};
+    gmtime_r(&t, &tm);
+    int n = snprintf(out, HTML_DATE_SIZE, "%d %s", tm.tm_mday, months[tm.tm_mon]);
+    char *rest = out + n;
+    size_t room = HTML_DATE_SIZE - (size_t)n;
+    switch (form) {
+    case HTML_DATE_ISO:
+        strftime(out, HTML_DATE_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
+        break;
+    case HTML_DATE_FULL:
+        strftime(rest, room, " %Y %H:%M", &tm);
+        break;
+    case HTML_DATE_DAY:
+        strftime(rest, room, " %Y", &tm);
+        break;
+    case HTML_DATE_MINUTE:
+        strftime(rest, room, " %H:%M", &tm);
+        break;
+    case HTML_DATE_SHORT:
+        break;
+    case HTML_DATE_SHORT_YEAR:
+        snprintf(rest, room, " %02d", (tm.tm_year + 1900) % 100);
+        break;
+    }
+    return out;
 }

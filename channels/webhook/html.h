@@ -16,3 +16,15 @@ void html_number(struct buf *out, int64_t n);
 void html_duration(struct buf *out, int64_t ms);
 // "0 B", "812 B", "4.2 KB", "17 MB"
 void html_bytes(struct buf *out, int64_t n);
+
+#define HTML_DATE_SIZE 32
+enum html_date {
+    HTML_DATE_ISO,       // "2026-03-09T14:05:00Z"
+    HTML_DATE_FULL,      // "9 Mar 2026 14:05"
+    HTML_DATE_DAY,       // "9 Mar 2026"
+    HTML_DATE_MINUTE,    // "9 Mar 14:05"
+    HTML_DATE_SHORT,     // "9 Mar"
+    HTML_DATE_SHORT_YEAR // "9 Mar 26"
+};
+// A wall time in UTC. Returns out.
+const char *html_date(int64_t ms, enum html_date form, char out[HTML_DATE_SIZE]);

@@ -1,7 +1,7 @@
 #include "channels/webhook/noise.h"
 
 #include "channels/webhook/alert.h"
-#include "channels/webhook/incident.h"
+#include "channels/webhook/incident_state.h"
 #include "channels/webhook/proposal.h"
 #include "channels/webhook/trail.h"
 #include "common/text.h"

@@ -3,71 +3,22 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-#include "channels/webhook/alert.h"
 #include "channels/webhook/chart.h"
 #include "channels/webhook/html.h"
-#include "channels/webhook/report.h"
+#include "channels/webhook/report_cases.h"
 #include "channels/webhook/report_style.h"
 #include "channels/webhook/terms.h"
 
 #define DAY_MS (24ll * 3600 * 1000)
 #define MINUTE_MS (60ll * 1000)
-#define WHEN_SIZE 32
 #define BYTES_PER_TOKEN 4
-
-enum date_form { DATE_ISO, DATE_FULL, DATE_DAY, DATE_MINUTE, DATE_SHORT, DATE_SHORT_YEAR };
-
-static const char *when(int64_t ms, enum date_form form, char out[WHEN_SIZE])
-{
-    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    time_t t = (time_t)(ms / 1000);
-    struct tm tm = {0};
-    gmtime_r(&t, &tm);
-    int n = snprintf(out, WHEN_SIZE, "%d %s", tm.tm_mday, months[tm.tm_mon]);
-    char *rest = out + n;
-    size_t room = WHEN_SIZE - (size_t)n;
-    switch (form) {
-    case DATE_ISO:
-        strftime(out, WHEN_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
-        break;
-    case DATE_FULL:
-        strftime(rest, room, " %Y %H:%M", &tm);
-        break;
-    case DATE_DAY:
-        strftime(rest, room, " %Y", &tm);
-        break;
-    case DATE_MINUTE:
-        strftime(rest, room, " %H:%M", &tm);
-        break;
-    case DATE_SHORT:
-        break;
-    case DATE_SHORT_YEAR:
-        snprintf(rest, room, " %02d", (tm.tm_year + 1900) % 100);
-        break;
-    }
-    return out;
-}
-
-static void text(struct buf *out, const char *s)
-{
-    html_text(out, s, 4096);
-}
-
-static void time_element(struct buf *out, int64_t ms)
-{
-    char iso[WHEN_SIZE], shown[WHEN_SIZE];
-    buf_addf(out, "<time datetime=\"%s\">%s</time>", when(ms, DATE_ISO, iso),
-             when(ms, DATE_MINUTE, shown));
-}
 
 // ---- the head and the tiles ----
 
 static void head(const struct report *r, struct buf *out)
 {
-    char from[WHEN_SIZE], to[WHEN_SIZE];
+    char from[HTML_DATE_SIZE], to[HTML_DATE_SIZE];
     buf_adds(out, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                   "<meta http-equiv=\"Content-Security-Policy\" content=\"");
     report_policy(out, false);
@@ -77,13 +28,13 @@ static void head(const struct report *r, struct buf *out)
         "<meta name=\"referrer\" content=\"no-referrer\"><meta name=\"robots\" "
         "content=\"noindex\"><link rel=\"icon\" href=\"data:,\"><title>Alerts of %lld day%s to "
         "%s</title><style>",
-        (long long)r->days, r->days == 1 ? "" : "s", when(r->now, DATE_DAY, to));
+        (long long)r->days, r->days == 1 ? "" : "s", html_date(r->now, HTML_DATE_DAY, to));
     report_style(out);
     buf_addf(out,
              "</style></head>\n<body><header><h1>Alerts of the last %lld day%s</h1>"
              "<p class=\"dim\">%s to %s, all times UTC</p></header>\n<main>\n",
-             (long long)r->days, r->days == 1 ? "" : "s", when(r->since, DATE_FULL, from),
-             when(r->now, DATE_FULL, to));
+             (long long)r->days, r->days == 1 ? "" : "s", html_date(r->since, HTML_DATE_FULL, from),
+             html_date(r->now, HTML_DATE_FULL, to));
 }
 
 static void tile_begin(struct buf *out, const char *name)
@@ -169,12 +120,12 @@ static void tiles(const struct report *r, struct buf *out)
 
 static void labels_of(const struct report *r, struct chart *c)
 {
-    char shown[WHEN_SIZE];
+    char shown[HTML_DATE_SIZE];
     c->n = r->n_bars;
     for (int i = 0; i < r->n_bars; i++)
-        snprintf(
-            c->labels[i], sizeof c->labels[i], "%.15s",
-            when(r->bars[i].day * DAY_MS, r->days > 310 ? DATE_SHORT_YEAR : DATE_SHORT, shown));
+        snprintf(c->labels[i], sizeof c->labels[i], "%.15s",
+                 html_date(r->bars[i].day * DAY_MS,
+                           r->days > 310 ? HTML_DATE_SHORT_YEAR : HTML_DATE_SHORT, shown));
 }
 
 static const char *const verdict_columns[] = {"noise", "auto-fixed", "escalated", "real",
@@ -313,232 +264,6 @@ static void pace_section(const struct report *r, struct chart *c, struct buf *ou
              (long long)r->stats.reversed, r->stats.reversed == 1 ? " was" : "s were");
 }
 
-// ---- noise and what would help ----
-
-static void effect(const struct report_proposal *p, struct buf *out)
-{
-    buf_adds(out, "saves ");
-    html_number(out, p->removed);
-    buf_adds(out, " of ");
-    html_number(out, p->of);
-    if (p->real)
-        buf_addf(out, ", %lld of them real", (long long)p->real);
-}
-
-static void noise_row(const struct report *r, const struct recurring_line *l, struct buf *out)
-{
-    const struct report_proposal *p = report_proposal_for(r, l);
-    int64_t most = r->noise[0].count > 0 ? r->noise[0].count : 1;
-    buf_adds(out, "<tr><th scope=\"row\">");
-    text(out, l->alertname);
-    if (l->where[0]) {
-        buf_adds(out, " <span class=\"dim\">on</span> ");
-        text(out, l->where);
-    }
-    buf_adds(out, "</th><td class=\"n\">");
-    html_number(out, l->count);
-    buf_addf(
-        out,
-        "</td><td class=\"bar\"><svg width=\"100%%\" height=\"10\" aria-hidden=\"true\">"
-        "<rect class=\"noise\" width=\"%lld%%\" height=\"10\"></rect></svg></td><td class=\"any\">",
-        (long long)(l->count * 100 / most));
-    if (p) {
-        buf_addf(out, "<a href=\"#proposal-%d\">", (int)(p - r->proposals));
-        text(out, p->change);
-        buf_adds(out, "</a>: ");
-        effect(p, out);
-    } else {
-        buf_adds(out, "<span class=\"dim\">nothing yet</span>");
-    }
-    buf_adds(out, "</td></tr>\n");
-}
-
-static void noise_table(const struct report *r, struct buf *out)
-{
-    int n = r->n_noise < REPORT_NOISE_MAX ? r->n_noise : REPORT_NOISE_MAX;
-    buf_adds(out,
-             "<table><thead><tr><th scope=\"col\">Alert</th><th scope=\"col\" class=\"n\">Noise"
-             "</th><td class=\"bar\"></td><th scope=\"col\">What would help</th></tr></thead>"
-             "<tbody>\n");
-    for (int i = 0; i < n; i++)
-        noise_row(r, &r->noise[i], out);
-    buf_adds(out, "</tbody></table>\n");
-    if (r->n_noise > n)
-        buf_addf(out, "<p class=\"dim\">and %d more</p>\n", r->n_noise - n);
-}
-
-static void proposals_table(const struct report *r, struct buf *out)
-{
-    buf_addf(out,
-             "<h3>Proposals</h3>\n<table><caption>Counted over the last %lld days</caption><thead>"
-             "<tr><th scope=\"col\" class=\"id\">No.</th><th scope=\"col\">Change</th><th "
-             "scope=\"col\">Would "
-             "have</th></tr></thead><tbody>\n",
-             (long long)r->proposal_days);
-    for (int i = 0; i < r->n_proposals; i++) {
-        const struct report_proposal *p = &r->proposals[i];
-        buf_addf(out, "<tr id=\"proposal-%d\"><td class=\"id\">", i);
-        if (p->id)
-            buf_addf(out, "#%lld", (long long)p->id);
-        buf_adds(out, "</td><th scope=\"row\">");
-        text(out, p->title);
-        buf_adds(out, "</th><td>removed ");
-        html_number(out, p->removed);
-        buf_adds(out, " of ");
-        html_number(out, p->of);
-        buf_addf(out, " firings, %lld real", (long long)p->real);
-        if (p->undecided)
-            buf_addf(out, ", %lld undecided", (long long)p->undecided);
-        buf_adds(out, "</td></tr>\n");
-    }
-    buf_adds(out, "</tbody></table>\n");
-    if (r->proposals_total > r->n_proposals)
-        buf_addf(out, "<p class=\"dim\">and %lld more: webhook-channel proposals</p>\n",
-                 (long long)(r->proposals_total - r->n_proposals));
-}
-
-static void noise_section(const struct report *r, struct buf *out)
-{
-    buf_adds(out, "<section class=\"long\"><h2>Noise league</h2>\n");
-    if (r->n_noise)
-        noise_table(r, out);
-    else
-        buf_adds(out, "<p>No noise came twice.</p>\n");
-    if (r->n_proposals)
-        proposals_table(r, out);
-    buf_adds(out, "</section>\n");
-}
-
-// ---- what was real ----
-
-static void tag(struct buf *out, int64_t verdict)
-{
-    static const char *const words[] = {[VERDICT_AUTO_FIXED] = "auto-fixed",
-                                        [VERDICT_ESCALATED] = "escalated",
-                                        [VERDICT_REAL] = "real"};
-    static const char *const classes[] = {
-        [VERDICT_AUTO_FIXED] = "fixed", [VERDICT_ESCALATED] = "escalated", [VERDICT_REAL] = "real"};
-    if (verdict >= VERDICT_AUTO_FIXED && verdict <= VERDICT_REAL)
-        buf_addf(out, "<span class=\"tag %s\">%s</span>", classes[verdict], words[verdict]);
-}
-
-static void row(struct buf *out, const char *name, const char *value)
-{
-    if (!value[0])
-        return;
-    buf_addf(out, "<dt>%s</dt><dd>", name);
-    text(out, value);
-    buf_adds(out, "</dd>");
-}
-
-static void incident(const struct report_incident *i, struct buf *out)
-{
-    const char *where = i->service[0] ? i->service : i->namespace[0] ? i->namespace : i->cluster;
-    buf_adds(out, "<article><h3>");
-    text(out, i->alertname);
-    if (where[0]) {
-        buf_adds(out, " on ");
-        text(out, where);
-    }
-    buf_adds(out, "</h3><p class=\"dim\">");
-    tag(out, i->verdict);
-    buf_addf(out, " #%lld, ", (long long)i->id);
-    time_element(out, i->opened_at);
-    if (i->closed_at) {
-        buf_adds(out, ", lasted ");
-        html_duration(out, i->closed_at - i->opened_at);
-    } else {
-        buf_adds(out, ", still firing");
-    }
-    buf_addf(out, ", %s, %s", severity_name((enum alert_severity)i->severity),
-             i->prod ? "prod" : "dev");
-    if (i->cluster[0] && where != i->cluster) {
-        buf_adds(out, ", ");
-        text(out, i->cluster);
-    }
-    buf_adds(out, "</p><dl>");
-    row(out, "Summary", i->summary);
-    row(out, "Root cause", i->root_cause);
-    row(out, "Action", i->action);
-    buf_adds(out, "</dl></article>\n");
-}
-
-static void real_section(const struct report *r, struct buf *out)
-{
-    int64_t total = tally_true(&r->counts);
-    buf_adds(out, "<section class=\"long\"><h2>Real incidents</h2>\n");
-    if (!r->n_real)
-        buf_adds(out, "<p>None.</p>\n");
-    for (int i = 0; i < r->n_real; i++)
-        incident(&r->real[i], out);
-    if (total > r->n_real) {
-        buf_adds(out, "<p class=\"dim\">The newest of ");
-        html_number(out, total);
-        buf_adds(out, ".</p>\n");
-    }
-    buf_adds(out, "</section>\n");
-}
-
-// ---- escalations ----
-
-static void escalation(const struct report_escalation *e, struct buf *out)
-{
-    buf_adds(out, "<tr><th scope=\"row\">");
-    text(out, e->title);
-    buf_adds(out, "<br><span class=\"dim\">");
-    text(out, e->severity);
-    if (e->incident_id)
-        buf_addf(out, ", incident #%lld", (long long)e->incident_id);
-    buf_adds(out, "</span></th><td>");
-    time_element(out, e->created_at);
-    buf_adds(out, "</td><td>");
-    if (e->answered_at) {
-        buf_adds(out, "after ");
-        html_duration(out, e->answered_at - e->created_at);
-        if (e->by[0]) {
-            buf_adds(out, " by ");
-            text(out, e->by);
-        }
-    } else if (e->state < 3) {
-        buf_adds(out, "<span class=\"tag real\">not yet</span>");
-    } else {
-        buf_adds(out, "over before anybody did");
-    }
-    if (e->nags)
-        buf_addf(out, "<br><span class=\"dim\">%lld reminder%s</span>", (long long)e->nags,
-                 e->nags == 1 ? "" : "s");
-    buf_adds(out, "</td></tr>\n");
-}
-
-static void escalation_section(const struct report *r, struct buf *out)
-{
-    buf_adds(out, "<section class=\"long\"><h2>Escalations</h2>\n<p>");
-    html_number(out, r->escalations_total);
-    buf_addf(out, " asked, ");
-    html_number(out, r->answered);
-    buf_adds(out, " answered");
-    if (r->answered) {
-        buf_adds(out, ": half of them within ");
-        html_duration(out, r->answer_ms);
-        buf_adds(out, ", the slowest after ");
-        html_duration(out, r->answer_worst_ms);
-    }
-    buf_adds(out, ". ");
-    html_number(out, r->unanswered);
-    buf_adds(out, " wait for an answer. ");
-    html_number(out, r->paged);
-    buf_addf(out, " incident%s went to the owner without the agent.</p>\n",
-             r->paged == 1 ? "" : "s");
-    if (r->n_escalations) {
-        buf_adds(out, "<table><thead><tr><th scope=\"col\">What</th><th scope=\"col\">Asked</th>"
-                      "<th scope=\"col\">Answered</th></tr></thead><tbody>\n");
-        for (int i = 0; i < r->n_escalations; i++)
-            escalation(&r->escalations[i], out);
-        buf_adds(out, "</tbody></table>\n");
-    }
-    buf_adds(out, "</section>\n");
-}
-
 // ---- saved and spent ----
 
 static void effort_section(const struct report *r, struct buf *out)
@@ -583,9 +308,9 @@ int report_html(const struct report *r, struct buf *out)
     tiles(r, out);
     alerts_section(r, c, out);
     pace_section(r, c, out);
-    noise_section(r, out);
-    real_section(r, out);
-    escalation_section(r, out);
+    report_noise_section(r, out);
+    report_real_section(r, out);
+    report_escalation_section(r, out);
     effort_section(r, out);
     foot(out);
     free(c);

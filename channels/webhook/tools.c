@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "channels/webhook/alert.h"
-#include "channels/webhook/incident.h"
+#include "channels/webhook/incident_state.h"
 #include "channels/webhook/incident_json.h"
 #include "channels/webhook/listing.h"
 #include "channels/webhook/pager.h"

@@ -3,6 +3,7 @@
 // Alerts as alert.c would have built them, and an intake for them. Include after temp_store.h.
 
 #include "channels/webhook/incident.h"
+#include "channels/webhook/incident_state.h"
 
 static inline struct alert alert_made(const char *alertname, const char *fingerprint)
 {
