@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "channels/webhook/alert.h"
-#include "channels/webhook/incident_state.h"
 #include "channels/webhook/incident_json.h"
+#include "channels/webhook/incident_state.h"
 #include "channels/webhook/listing.h"
 #include "channels/webhook/pager.h"
 #include "channels/webhook/tools_memory.h"
