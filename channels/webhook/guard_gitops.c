@@ -316,11 +316,10 @@ static void judge_argocd_app(const struct cli *c, const struct flags *f, const c
     struct guard_action a = {.what = "refresh", .any_namespace = true};
     const char *context = flags_text(f, "argocd-context"), *name;
 
+    (void)verb;
     if (strncmp(group, "app", 3) != 0 || strncmp(group, "appset", 6) == 0 ||
         strncmp(group, "applicationset", 14) == 0)
         return;
-    if (strcmp(verb, "diff") == 0 && flags_set(f, "local"))
-        guard_say(c->j, GUARD_ASK, "argocd app diff with local files");
     if (!flags_set(f, "refresh") && !flags_set(f, "hard-refresh"))
         return;
     if (f->nwords != 3 || unclear(f, "argocd-context") || flags_find(f, "selector")) {

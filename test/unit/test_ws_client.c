@@ -440,7 +440,7 @@ static void test_stalls_time_out_and_the_loop_goes_on(void **state)
     refuse(f, NULL, -ETIMEDOUT, 0); // no answer to the TLS hello
     uv_close((uv_handle_t *)&timer, NULL);
     uv_run(&f->loop, UV_RUN_NOWAIT);
-    assert_in_range(ticks, 20, 60);
+    assert_in_range(ticks, 10, 60); // a busy machine skips some
 }
 
 static void test_nobody_listens(void **state)
