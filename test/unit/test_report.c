@@ -12,6 +12,7 @@
 #include "channels/webhook/chart.h"
 #include "channels/webhook/html.h"
 #include "channels/webhook/markdown_text.h"
+#include "channels/webhook/proposal_store.h"
 #include "channels/webhook/report.h"
 #include "channels/webhook/report_get.h"
 #include "channels/webhook/report_style.h"
@@ -335,6 +336,141 @@ static void test_the_page_is_bounded(void **state)
     free(r);
 }
 
+static struct report *report_of_a_week(void)
+{
+    struct report *r = calloc(1, sizeof *r);
+    assert_non_null(r);
+    *r = (struct report){.days = 7,
+                         .counts = {.noise = 6, .real = 50},
+                         .now = at("2026-11-24T15:00:00Z"),
+                         .bar_days = 1,
+                         .n_bars = 2,
+                         .proposal_days = 30};
+    return r;
+}
+
+static void text_has(const struct report *r, const char *want)
+{
+    struct buf out = BUF_INIT(65536);
+    assert_int_equal(report_text(r, "there", &out), 0);
+    if (!strstr(buf_cstr(&out), want))
+        fail_msg("no \"%s\" in:\n%s", want, buf_cstr(&out));
+    buf_done(&out);
+}
+
+static void test_the_week_in_a_few_lines(void **state)
+{
+    (void)state;
+    struct report *r = report_of_a_week();
+    text_has(r, "**56 alerts**: 6 noise (10 %), 50 real, 0 undecided.\n\nThe whole report: there");
+    r->escalations_total = r->unanswered = 1;
+    text_has(r, "undecided. 1 escalation, 0 answered.\n");
+    r->escalations_total = 3;
+    r->answered = 2;
+    r->answer_ms = 4 * MINUTE;
+    text_has(r, " 3 escalations, 2 answered, half within 4 min.\n");
+    r->spared = 6;
+    text_has(r, " Checking saved: 30 min (5 minutes for each of 6).\n");
+    r->n_proposals = 4;
+    for (int i = 0; i < 4; i++)
+        r->proposals[i] =
+            (struct report_proposal){.id = i, .title = "Disk *full*", .of = 9, .removed = 8};
+    text_has(r, "\n**Proposals**\n- Disk \\*full\\*, would have removed 8 of 9 firings\n"
+                "- \\#1 Disk \\*full\\*, would have removed 8 of 9 firings\n"
+                "- \\#2 Disk \\*full\\*, would have removed 8 of 9 firings\n\nThe whole");
+    free(r);
+}
+
+static void page_has(const struct report *r, const char *want)
+{
+    struct buf out = BUF_INIT(REPORT_HTML_MAX);
+    assert_int_equal(report_html(r, &out), 0);
+    if (!strstr(buf_cstr(&out), want))
+        fail_msg("no \"%s\" on the page", want);
+    buf_done(&out);
+}
+
+static void test_what_the_page_leaves_out_is_counted(void **state)
+{
+    (void)state;
+    struct report *r = report_of_a_week();
+    r->n_real = 1;
+    r->real[0] = (struct report_incident){.verdict = VERDICT_REAL, .alertname = "A"};
+    page_has(r, "The newest of 50.");
+    r->n_proposals = 1;
+    r->proposals_total = 4;
+    r->proposals[0] = (struct report_proposal){.id = 3,
+                                               .title = "T",
+                                               .alertname = "A",
+                                               .scope = SCOPE_RULE,
+                                               .of = 9,
+                                               .removed = 8,
+                                               .real = 2,
+                                               .undecided = 1};
+    page_has(r, "<td>removed 8 of 9 firings, 2 real, 1 undecided</td>");
+    page_has(r, "and 3 more: webhook-channel proposals");
+    r->n_noise = 1;
+    r->noise[0] = (struct recurring_line){.alertname = "A", .where = "x", .count = 9};
+    page_has(r, "saves 8 of 9, 2 of them real");
+    free(r);
+}
+
+static void test_which_proposal_speaks_for_a_line(void **state)
+{
+    (void)state;
+    struct report *r = report_of_a_week();
+    struct recurring_line line = {.alertname = "A", .where = "tenant-test-*"};
+    r->n_proposals = 1;
+    struct report_proposal *p = &r->proposals[0];
+    *p = (struct report_proposal){.alertname = "B", .scope = SCOPE_RULE};
+    assert_null(report_proposal_for(r, &line));
+    *p = (struct report_proposal){.alertname = "A", .scope = SCOPE_PROBLEM, .service = "checkout"};
+    assert_null(report_proposal_for(r, &line));
+    *p = (struct report_proposal){.alertname = "A", .scope = SCOPE_RULE};
+    assert_ptr_equal(report_proposal_for(r, &line), p);
+    *p = (struct report_proposal){
+        .alertname = "A", .scope = SCOPE_FAMILY, .service = "tenant-*", .family = "tenant-"};
+    assert_ptr_equal(report_proposal_for(r, &line), p);
+    *p = (struct report_proposal){
+        .alertname = "A", .scope = SCOPE_FAMILY, .service = "shop-*", .family = "shop-"};
+    assert_null(report_proposal_for(r, &line));
+    free(r);
+}
+
+// A rejected proposal is not in the report; a store that cannot be written leaves out the numbers.
+static void test_proposals_of_the_report(void **state)
+{
+    (void)state;
+    struct temp_store t;
+    int64_t now = at("2026-11-24T15:00:00Z");
+    struct report *r = malloc(sizeof *r);
+    assert_non_null(r);
+    temp_store_open(&t);
+    for (int i = 0; i < 20; i++)
+        past_fire(t.store, (struct past){.alertname = "A",
+                                         .at = now - i * 19 * HOUR - HOUR,
+                                         .lasted = MINUTE,
+                                         .verdict = VERDICT_NOISE});
+    assert_int_equal(report_read(t.store, 7, now, r), 0);
+    assert_int_equal(r->n_proposals, 1);
+    assert_int_equal(r->proposals[0].id, 1);
+    run_sql(t.store, "ALTER TABLE proposal RENAME TO away");
+    run_sql(t.store, "CREATE VIEW proposal AS SELECT * FROM away"); // it can be read, not written
+    run_sql(t.store, "DELETE FROM away");
+    assert_int_equal(report_read(t.store, 7, now, r), 0);
+    assert_int_equal(r->n_proposals, 1);
+    assert_int_equal(r->proposals[0].id, 0);
+    run_sql(t.store, "DROP VIEW proposal");
+    run_sql(t.store, "ALTER TABLE away RENAME TO proposal");
+    assert_int_equal(report_read(t.store, 7, now, r), 0);
+    assert_int_equal(
+        proposal_decide(t.store, r->proposals[0].id, DECISION_REJECTED, "agent", "", now), 0);
+    assert_int_equal(report_read(t.store, 7, now, r), 0);
+    assert_int_equal(r->n_proposals, 0);
+    free(r);
+    temp_store_close(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +484,10 @@ int main(void)
         cmocka_unit_test(test_bars_cover_the_window),
         cmocka_unit_test(test_paces_are_exact),
         cmocka_unit_test(test_the_page_is_bounded),
+        cmocka_unit_test(test_the_week_in_a_few_lines),
+        cmocka_unit_test(test_what_the_page_leaves_out_is_counted),
+        cmocka_unit_test(test_which_proposal_speaks_for_a_line),
+        cmocka_unit_test(test_proposals_of_the_report),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
