@@ -795,6 +795,29 @@ static void test_size(void **state)
                      8); // the noisiest first
 }
 
+// The longest that intake keeps, of what has to be escaped everywhere.
+static void test_the_longest_names(void **state)
+{
+    (void)state;
+    char names[3][257];
+    memset(names, '"', sizeof names);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        names[i][256] = '\0';
+    static const char *const sources[] = {"prometheus", "signoz", "grafana"};
+    struct past p = slow();
+    p.alertname = names[0];
+    p.service = p.namespace = names[1];
+    p.cluster = names[2];
+    p.lasted = MINUTE;
+    series(p, 8);
+    for (size_t i = 0; i < ARRAY_LEN(sources); i++) {
+        struct stmt *q = store_sql(t.store, "UPDATE alert SET source = ?");
+        bind_text(q, 1, sources[i]);
+        assert_int_equal(stmt_run(q), 0);
+        assert_string_equal(json_str(json_obj(only("for"), "change"), "format"), sources[i]);
+    }
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -836,6 +859,7 @@ int main(void)
         T(test_hostile_names),
         T(test_labels_with_dots),
         T(test_size),
+        T(test_the_longest_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -163,6 +163,60 @@ static void test_reasons_why_not(void **state)
     expect(TREND_GAPS, ask(q)); // it ended hours ago
 }
 
+static void test_holes(void **state)
+{
+    (void)state;
+    struct trend_question q = {.threshold = 95};
+    series_begin(3, 1800);
+    size_t n = 0;
+    for (size_t i = 0; i < series.n; i++)
+        if (i < series.n / 4 || i > series.n * 7 / 8) {
+            series.p[n] = series.p[i];
+            series.p[n++].v = 60 + 10 * (series.p[i].t - NOW + 3 * DAY) / DAY;
+        }
+    series.n = n;
+    expect(TREND_GAPS, ask(q));
+    series_begin(3, 1800); // 13 points in two places tell nothing of a day's rhythm either
+    for (size_t i = 0; i < 13; i++)
+        series.p[i] = (struct trend_point){
+            i < 10 ? NOW - 3 * DAY + (double)i : NOW - (double)(13 - i), 50 + 3 * (double)i};
+    series.n = 13;
+    expect(TREND_SHORT, ask(q));
+}
+
+// Where there is noise nobody looks ten times as far ahead as back.
+static void test_far_ahead_of_a_short_past(void **state)
+{
+    (void)state;
+    struct trend_question q = {.threshold = 170, .horizon = 30 * DAY};
+    for (int noisy = 0; noisy < 2; noisy++) {
+        seed = 11;
+        series_begin(1, 600);
+        for (size_t i = 0; i < series.n; i++)
+            series.p[i].v = 50 + 10 * age(i) / DAY + (noisy ? 0.3 * normal() : 0);
+        expect(noisy ? TREND_SHORT : TREND_REACHES, ask(q));
+    }
+}
+
+// Of more points than there is room for, the latest count.
+static void test_very_many_points(void **state)
+{
+    (void)state;
+    enum { MANY = 40000 };
+    struct trend_point *p = malloc(MANY * sizeof *p);
+    struct trend t;
+    assert_non_null(p);
+    for (int i = 0; i < MANY; i++)
+        p[i] = (struct trend_point){NOW - 10.0 * (MANY - 1 - i),
+                                    i < MANY / 4 ? 1000 : 50 + i / 2000.0};
+    struct trend_question q = {
+        .threshold = 75, .now = NOW, .step = 10, .horizon = 36 * HOUR, .min_history = 6 * HOUR};
+    assert_int_equal(trend_of(&q, p, MANY, &t), 0);
+    expect(TREND_REACHES, t);
+    assert_true(fabs(t.seconds - 100000) < 1000);
+    free(p);
+}
+
 static void test_only_since_it_was_emptied(void **state)
 {
     (void)state;
@@ -425,6 +479,9 @@ int main(void)
         cmocka_unit_test(test_downwards_is_the_same),
         cmocka_unit_test(test_noise_widens_the_interval),
         cmocka_unit_test(test_reasons_why_not),
+        cmocka_unit_test(test_holes),
+        cmocka_unit_test(test_far_ahead_of_a_short_past),
+        cmocka_unit_test(test_very_many_points),
         cmocka_unit_test(test_only_since_it_was_emptied),
         cmocka_unit_test(test_what_began_an_hour_ago),
         cmocka_unit_test(test_the_day_has_its_rhythm),
