@@ -239,7 +239,7 @@ describe('connections', { concurrency: 4 }, () => {
       const x = raw(c, { timeout: 40_000 });
       const bytes = i % 2 ? head(1000) + '{"alerts":[' + ' '.repeat(900) : 'POST / HTTP/1.1\r\nX-Slow: ' + 'a'.repeat(1000);
       let at = 0;
-      x.timer = setInterval(() => { if (!x.socket.destroyed && at < bytes.length) x.socket.write(bytes[at++]); }, 100);
+      x.timer = setInterval(() => { if (!x.socket.destroyed && at < bytes.length) x.socket.write(bytes[at++]); }, 100).unref(); // nor does a failure wait for it
       return x;
     });
     for (let i = 0; i < 10; i++) {
