@@ -1,7 +1,7 @@
 #pragma once
 
-// Every setting of both channels (design.md, 2), read once: the environment first, then the lines
-// of the configuration file. Validated at start; a bad value names its key and the rule.
+// Every setting of both channels (README, "Configuration"), read once: the environment first, then
+// the lines of the configuration file. Validated at start; a bad value names its key and the rule.
 
 #include "common/buf.h"
 #include "common/log.h"

@@ -10,10 +10,10 @@
 #define JSON_MAX_DEPTH 64
 
 // Parses one JSON text. Before parsing, what cJSON would refuse or cut is mended inside strings:
-// \u0000 and raw NUL are dropped, lone surrogates and invalid UTF-8 become U+FFFD (design.md, 3).
-// Nesting beyond JSON_MAX_DEPTH is an error. Returns the tree, which the caller deletes with
-// cJSON_Delete, or NULL; then *ret_why is a static text such as "not JSON at byte 17" held in a
-// per-thread buffer until the next call.
+// \u0000 and raw NUL are dropped, lone surrogates and invalid UTF-8 become U+FFFD:
+// what a sender escaped badly is no reason to lose its alert. Nesting beyond JSON_MAX_DEPTH is an
+// error. Returns the tree, which the caller deletes with cJSON_Delete, or NULL; then *ret_why is a
+// static text such as "not JSON at byte 17" held in a per-thread buffer until the next call.
 cJSON *json_parse(struct str text, const char **ret_why) MUST_CHECK;
 
 // Getters: NULL / fallback when obj is not an object, the key is missing, or the type is another.

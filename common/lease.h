@@ -1,9 +1,9 @@
 #pragma once
 
-// Who speaks for a channel (design.md, 4): one process holds the lease; its heartbeat is every
-// LEASE_BEAT_MS; another takes it over when the heartbeat is LEASE_STALE_MS old or the holder's
-// process is gone. Also the list of processes that listen, so that those which share a store may
-// share a port.
+// Who speaks for a channel (README, "Architecture"): one process holds the lease; its heartbeat is
+// every LEASE_BEAT_MS; another takes it over when the heartbeat is LEASE_STALE_MS old or the
+// holder's process is gone. Also the list of processes that listen, so that those which share a
+// store may share a port.
 
 #include "common/store.h"
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// The one SQLite database that both channels share (design.md, 2): opened, checked, migrated;
+// The one SQLite database that both channels share: opened, checked, migrated;
 // statements; transactions; and the group commit. sqlite3.h stays inside. The tables are in
 // schema.c; the SQL that reads and writes them lives with the module that owns them. Errors: -EBUSY
 // locked by another process, -ENOSPC disk full, -EROFS not writable, -EILSEQ damaged, -EEXIST a

@@ -1,7 +1,7 @@
 #pragma once
 
-// The incidents that the owner is to hear of without the agent (design.md, 2
-// SRE_UNATTENDED_SECONDS, and 4): one that fires, untaken, for so long; one that was taken and not
+// The incidents that the owner is to hear of without the agent (README, "Configuration",
+// SRE_UNATTENDED_SECONDS): one that fires, untaken, for so long; one that was taken and not
 // decided for twice as long. Told once. Whichever channel is there to do it pages for them.
 
 #include "common/store.h"

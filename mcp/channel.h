@@ -7,7 +7,7 @@
 
 #include "mcp/server.h"
 
-#define CHANNEL_FIRST_PUSH_MS 500 // after notifications/initialized; within design.md's 0.2 to 2 s
+#define CHANNEL_FIRST_PUSH_MS 500 // after notifications/initialized: ten times what that takes
 
 struct channel_meta {
     const char *key; // [A-Za-z_][A-Za-z0-9_]*; others drop the attribute in the client

@@ -1,7 +1,7 @@
 #pragma once
 
 // Who may talk to the agent: allowed users, in their direct messages, and nobody else. Pure.
-// Source: SLACK_ALLOWED_USERS (design.md, 2 and 6).
+// Source: SLACK_ALLOWED_USERS (README, "Configuration" and "Security").
 
 #include "channels/slack/envelope.h"
 

@@ -14,7 +14,7 @@ enum inbox_state {
 };
 
 enum {
-    INBOX_MAX_TEXT = 16 * 1024, // design.md, 6
+    INBOX_MAX_TEXT = 16 * 1024, // bytes of what the session gets; the rest is counted
     INBOX_MAX_PUSHES = 3,
     INBOX_REPEAT_MS = 24 * 3600 * 1000, // older than that nothing is pushed again
     INBOX_SEEN_MS = 7 * 24 * 3600 * 1000,

@@ -1,6 +1,6 @@
 #pragma once
 
-// The standby's own look at the incidents (design.md, 4): where no process of the webhook channel
+// The standby's own look at the incidents: where no process of the webhook channel
 // runs, nobody else pages for what waits. Only the store.
 
 #include "channels/slack/moment.h"

@@ -60,6 +60,6 @@ int prompt_run_due(struct store *s, const struct escalation_people *p,
                    struct moment now) MUST_CHECK;
 int64_t prompt_wait(struct store *s, struct moment now);
 
-// "yes abcde", "N abcde": 1 and the parts, or 0. Pure. Source: design.md, 6; the id's letters are
-// a-z without l.
+// "yes abcde", "N abcde": 1 and the parts, or 0. Pure. The client's ids are five letters
+// of a-z without l.
 int permission_parse(struct str text, bool *ret_allow, char ret_request_id[8]);

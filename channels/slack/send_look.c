@@ -1,5 +1,5 @@
 // Looks for a message that may have been sent: in the thread, then in the conversation, by the
-// row's key in the metadata (research: Slack documents no idempotent post).
+// row's key in the metadata (Slack documents no idempotent post).
 
 #include <stdio.h>
 

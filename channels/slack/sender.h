@@ -1,7 +1,7 @@
 #pragma once
 
 // Sends the outbox: one row at a time for each person, in order. What may have been sent already is
-// looked for before it is sent again (research: Slack documents no idempotent post).
+// looked for before it is sent again (Slack documents no idempotent post).
 
 #include "channels/slack/access.h"
 #include "channels/slack/outbox.h"

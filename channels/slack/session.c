@@ -198,7 +198,7 @@ static void on_permission(struct session *s, const cJSON *params)
 
 void session_notification(struct session *s, const char *method, const cJSON *params)
 {
-    if (strcmp(method, "notifications/claude/channel/permission_request") == 0)
+    if (strcmp(method, CHANNEL_PERMISSION_REQUEST) == 0)
         on_permission(s, params);
 }
 

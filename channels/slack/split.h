@@ -7,7 +7,6 @@
 
 // chat.postMessage recommends 4,000 characters; 100 are left for what Slack adds.
 #define SPLIT_MESSAGE 3900
-#define SPLIT_SECTION 2900 // the text of one section block holds 3,000
 
 // Calls `part` for each, in order; the bytes are borrowed until it returns. Nothing for an empty
 // text. max >= 100 characters (code points). Returns 0, -ENOMEM, or what `part` returned below 0.

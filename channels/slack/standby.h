@@ -1,7 +1,8 @@
 #pragma once
 
-// `slack-channel standby` (design.md, 4): while no session is there it holds the connection, nags,
-// takes acknowledgements, keeps what people write for the next session and sends pages.
+// `slack-channel standby` (README, "Operations"): while no session is there it holds the
+// connection, nags, takes acknowledgements, keeps what people write for the next session and sends
+// pages.
 
 #include "common/config.h"
 #include "common/store.h"

@@ -1,6 +1,6 @@
 #pragma once
 
-// The tools that the model is offered (design.md, 5).
+// The tools that the model is offered.
 
 #include "channels/slack/session.h"
 

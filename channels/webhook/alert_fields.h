@@ -1,6 +1,6 @@
 #pragma once
 
-// Which label or annotation says what: senders name the same thing differently (research: SigNoz
+// Which label or annotation says what: senders name the same thing differently (SigNoz
 // uses OpenTelemetry names, kube-prometheus its own, exporters others). Pure.
 
 #include "common/base.h"

@@ -1,6 +1,6 @@
 #pragma once
 
-// What a new session must know first (design.md, 7): the window in numbers, the noise worth tuning
+// What a new session must know first: the window in numbers, the noise worth tuning
 // away, what was real, what nobody has acknowledged, what waits. Below 6 KB for any history.
 
 #include "channels/webhook/recurring.h"

@@ -1,7 +1,7 @@
 #pragma once
 
-// How much may be pushed into the session in any minute: events and bytes (design.md, 4, "Storm").
-// Pure; one-second buckets, so that a minute is never counted short.
+// How much may be pushed into the session in any minute: events and bytes (README,
+// SRE_EVENTS_PER_MINUTE). Pure; one-second buckets, so that a minute is never counted short.
 
 #include "common/base.h"
 

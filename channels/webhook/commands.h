@@ -1,7 +1,7 @@
 #pragma once
 
-// The subcommands (design.md, 2). Each gets the words behind its name and returns the exit status:
-// 0, 1 failed, 2 bad usage.
+// The subcommands (`--help` lists them). Each gets the words behind its name and returns the exit
+// status: 0, 1 failed, 2 bad usage.
 
 #include "common/config.h"
 

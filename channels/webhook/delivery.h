@@ -1,7 +1,7 @@
 #pragma once
 
-// Pushes what waits into the session, and again what was not taken (design.md, 4). Nothing
-// acknowledges an event: the store says what was pushed, a tool call says what was taken.
+// Pushes what waits into the session, and again what was not taken (README, "Architecture").
+// Nothing acknowledges an event: the store says what was pushed, a tool call says what was taken.
 
 #include <uv.h>
 

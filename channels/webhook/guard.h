@@ -1,8 +1,8 @@
 #pragma once
 
-// `webhook-channel guard`: the PreToolUse hook (design.md, 5). Reads the hook's JSON, judges the
-// call and answers allow, deny or ask. Whatever goes wrong in here blocks the call (exit status 2):
-// the client lets a call pass when a hook fails in any other way.
+// `webhook-channel guard`: the PreToolUse hook (README, "Security"). Reads the hook's JSON, judges
+// the call and answers allow, deny or ask. Whatever goes wrong in here blocks the call (exit status
+// 2): the client lets a call pass when a hook fails in any other way.
 
 #include "channels/webhook/guard_policy.h"
 #include "common/buf.h"

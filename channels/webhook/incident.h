@@ -1,6 +1,6 @@
 #pragma once
 
-// What an alert does to the incidents (design.md, 3): it opens one, joins one, reopens one, closes
+// What an alert does to the incidents: it opens one, joins one, reopens one, closes
 // one, or only shows that it still fires. Runs inside a transaction of the caller and keeps nothing
 // in memory, so that any process of this store may take the next alert.
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// An incident as one JSON object, with the names of the export (design.md, 2), for tools,
+// An incident as one JSON object, with the names of `webhook-channel export`, for tools,
 // subcommands and --json alike.
 
 #include "channels/webhook/view.h"

@@ -1,7 +1,7 @@
 #pragma once
 
-// The HTTP side (design.md, 3): who may post, what is answered, and that 200 comes only after the
-// commit.
+// The HTTP side (README, "Senders"): who may post, what is answered, and that 200 comes only after
+// the commit.
 
 #include "common/config.h"
 #include "common/group_commit.h"

@@ -1,8 +1,8 @@
 #pragma once
 
-// Known noise and its brakes (design.md, 4): a problem that people and agent called noise at least
-// three times in 14 days, and never anything else, is dismissed by the memory itself. What the
-// memory dismisses is no evidence, so it ends by itself; every 10th gets a real look.
+// Known noise and its brakes (README, "Architecture"): a problem that people and agent called noise
+// at least three times in 14 days, and never anything else, is dismissed by the memory itself. What
+// the memory dismisses is no evidence, so it ends by itself; every 10th gets a real look.
 
 #include "channels/webhook/terms.h"
 #include "common/buf.h"

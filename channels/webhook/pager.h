@@ -1,8 +1,8 @@
 #pragma once
 
-// Pages the owner for what the agent leaves unattended (design.md, 2 SRE_UNATTENDED_SECONDS, and
-// 4): an incident that fires, untaken, for so long; one that was taken and not decided for twice as
-// long. Once an incident and question; many at once are one page.
+// Pages the owner for what the agent leaves unattended (README, "Configuration",
+// SRE_UNATTENDED_SECONDS): an incident that fires, untaken, for so long; one that was taken and not
+// decided for twice as long. Once an incident and question; many at once are one page.
 
 #include "common/config.h"
 #include "common/store.h"

@@ -19,7 +19,8 @@
 
 #define ANSWER_GRACE_MS 150 // for answers under way when the process ends
 #define START_PATIENCE_MS 1000
-#define HARD_STOP_MS 250 // design.md: cleanly within 300 ms
+#define HARD_STOP_MS                                                                               \
+    250 // what is still there then is not waited for: SIGTERM is to end it within 300 ms
 
 static const char instructions[] =
     "Alerts of the team's monitoring arrive as <channel source=\"webhook\" kind=\"alert\" "

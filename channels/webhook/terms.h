@@ -1,7 +1,7 @@
 #pragma once
 
-// The words of the incident memory, as the tools, the export and the store's columns have them
-// (design.md, 2). Numbers are stored: never change one.
+// The words of the incident memory, as the tools, the export and the store's columns have
+// them. Numbers are stored: never change one.
 
 #include "common/base.h"
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// The tools that the webhook channel offers the session (design.md, 5).
+// The tools that the webhook channel offers the session.
 
 #include "common/config.h"
 #include "common/group_commit.h"

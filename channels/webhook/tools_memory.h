@@ -1,6 +1,6 @@
 #pragma once
 
-// The tools that ask the memory: check_history and briefing (design.md, 5).
+// The tools that ask the memory: check_history and briefing.
 
 #include "mcp/tools.h"
 

@@ -1,7 +1,7 @@
 #pragma once
 
 // The tools that propose better alert rules and record what people decide: tuning_proposals and
-// decide_proposal (design.md, 5).
+// decide_proposal.
 
 #include "mcp/tools.h"
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// The audit trail: who did what when (design.md, 2, `audit`).
+// The audit trail: who did what when (`webhook-channel audit` prints it).
 
 #include "common/store.h"
 

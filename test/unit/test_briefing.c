@@ -37,7 +37,7 @@ static const char *text_of(const struct briefing *b)
 
 // ---- the text form ----
 
-// design.md, 7, word for word, with the line of stats behind it.
+// Word for word: people and playbooks read this form. The line of stats is behind it.
 static void test_text_is_the_contract_s(void **state)
 {
     (void)state;
