@@ -84,7 +84,7 @@ static void beat(struct delivery *d, int64_t now)
     d->writable = r == 1;
     d->beat_at = now + (r == -EBUSY ? TICK_MS : LEASE_BEAT_MS);
     if (r == 1 && d->phase == WAITING_FOR_LEASE) {
-        d->pusher.told_back = false;
+        pusher_take_turn(&d->pusher);
         if (d->took_turns) // all that the holder before us left, however new, then goes into the
                            // digest
             d->started_at = clock_wall_ms();

@@ -465,9 +465,16 @@ bool pusher_run(struct pusher *p, int64_t now)
 
 // ---- a session ----
 
+void pusher_take_turn(struct pusher *p)
+{
+    p->told_back = false;
+    p->held_back_until = 0;
+}
+
 int pusher_begin(struct pusher *p, int64_t now, int64_t asked_before)
 {
-    p->held_back_until = 0;
+    if (now < p->held_back_until)
+        return -EBUSY;
     // The ends of what it never heard of.
     int r = stmt_run(
         store_sql(p->store, "UPDATE incident SET tell_resolved = 0 WHERE tell_resolved = 1"));

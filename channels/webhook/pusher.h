@@ -39,6 +39,8 @@ void pusher_init(struct pusher *p, struct store *s, const struct group_commit *c
                  const struct config *c, struct mcp_server *mcp, const struct playbooks *books);
 void pusher_done(struct pusher *p);
 
+// This process is to push from now on; another one may have done so before.
+void pusher_take_turn(struct pusher *p);
 // The first push of a session: all that was asked before it (wall ms), as one digest that counts as
 // delivery 1. 0, or an error: then nothing happened, -EBUSY if it will pass.
 int pusher_begin(struct pusher *p, int64_t now, int64_t asked_before) MUST_CHECK;
