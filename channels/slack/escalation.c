@@ -325,9 +325,5 @@ int64_t escalation_wait(struct store *s, struct moment now)
 {
     struct stmt *q = store_sql(s, "SELECT min(due_at), min(due_boot) FROM slack_escalation WHERE "
                                   "due_at IS NOT NULL");
-    int64_t wait = -1;
-    if (stmt_step(q) > 0 && !col_is_null(q, 0))
-        wait = moment_wait((struct moment){col_int(q, 0), col_int(q, 1)}, now);
-    stmt_reset(q);
-    return wait;
+    return moment_wait_of(q, now);
 }

@@ -178,6 +178,8 @@ static int on_message(const struct inbound *in, const struct slack_event *e, str
         r = plain_text(&text, "", e);
     if (r == 0 && permission_parse(buf_str(&text), &allow, request))
         prompt = prompt_by_request(in->store, request);
+    if (prompt < 0)
+        r = (int)prompt;
     if (r == 0 && prompt) {
         r = decide(in, e, prompt, allow, e->thread_ts[0] ? e->thread_ts : e->ts, now);
         buf_done(&text);
@@ -305,7 +307,7 @@ static int on_button(const struct inbound *in, const struct slack_event *e, stru
     if (!allow && strcmp(e->action, ACTION_DENY) != 0)
         return 0;
     int64_t id = prompt_by_nonce(in->store, e->value);
-    return id ? decide(in, e, id, allow, e->ts, now) : 0;
+    return id > 0 ? decide(in, e, id, allow, e->ts, now) : (int)id;
 }
 
 static int on_command(const struct inbound *in, const struct slack_event *e, struct moment now)

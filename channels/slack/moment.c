@@ -19,6 +19,16 @@ int64_t moment_wait(struct moment due, struct moment now)
     return wait > 0 ? wait : 0;
 }
 
+int64_t moment_wait_of(struct stmt *q, struct moment now)
+{
+    int r = stmt_step(q);
+    int64_t wait = r < 0 ? MOMENT_AGAIN_MS : -1;
+    if (r > 0 && !col_is_null(q, 0))
+        wait = moment_wait((struct moment){col_int(q, 0), col_int(q, 1)}, now);
+    stmt_reset(q);
+    return wait;
+}
+
 static int rebase(struct store *s, struct stmt *q, struct moment now, int64_t cap_ms)
 {
     (void)s;

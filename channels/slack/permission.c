@@ -234,7 +234,8 @@ int prompt_decide(struct store *s, int64_t id, bool allow, const char *user, str
 static int64_t one_id(struct stmt *q, const char *key)
 {
     bind_text(q, 1, key);
-    int64_t id = stmt_step(q) > 0 ? col_int(q, 0) : 0;
+    int r = stmt_step(q);
+    int64_t id = r > 0 ? col_int(q, 0) : r;
     stmt_reset(q);
     return id;
 }
@@ -381,9 +382,5 @@ int64_t prompt_wait(struct store *s, struct moment now)
     struct stmt *q =
         store_sql(s, "SELECT min(due_at), min(due_boot) FROM slack_prompt WHERE due_at "
                      "IS NOT NULL AND state = 0");
-    int64_t wait = -1;
-    if (stmt_step(q) > 0 && !col_is_null(q, 0))
-        wait = moment_wait((struct moment){col_int(q, 0), col_int(q, 1)}, now);
-    stmt_reset(q);
-    return wait;
+    return moment_wait_of(q, now);
 }

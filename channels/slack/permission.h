@@ -43,9 +43,9 @@ int prompt_nagged(struct store *s, int64_t id, const struct escalation_people *p
 // prompt.
 int prompt_decide(struct store *s, int64_t id, bool allow, const char *user,
                   struct moment now) MUST_CHECK;
-// The button's value names the prompt: its id, or 0.
+// The button's value names the prompt: its id, 0 if it names none, or <0.
 int64_t prompt_by_nonce(struct store *s, const char *nonce);
-// The last prompt with this request id: its id, or 0.
+// The last prompt with this request id: its id, 0 for none, or <0.
 int64_t prompt_by_request(struct store *s, const char *request_id);
 
 // A decision that this session has not been told: 1 / 0.

@@ -10,7 +10,8 @@ bool rounds_due(struct store *s, struct moment now)
            "slack_escalation AS e JOIN incident AS i ON i.id = e.incident_id WHERE e.state "
            "< 3 AND i.status = 1) OR EXISTS(SELECT 1 FROM slack_prompt WHERE told = 0 AND "
            "state IN (0, 4))");
-    bool yes = stmt_step(q) > 0 && col_int(q, 0);
+    int r = stmt_step(q);
+    bool yes = r < 0 || (r > 0 && col_int(q, 0)); // cannot be told: the round itself says so
     stmt_reset(q);
     return yes || escalation_wait(s, now) == 0 || prompt_wait(s, now) == 0;
 }

@@ -277,6 +277,24 @@ static const char *shown_now(void)
     return text;
 }
 
+// A decision that the store cannot be asked about is not taken for one that nobody waits for: the
+// caller must not acknowledge it.
+static void test_a_decision_that_cannot_be_looked_up(void **state)
+{
+    (void)state;
+    int64_t id = ask();
+    struct slack_event word = said("17.000002", "", "yes abcde"),
+                       button = pressed("17.000001", ACTION_ALLOW, "n");
+    run_sql(t.store, "ALTER TABLE slack_prompt RENAME TO gone");
+    assert_true(inbound_event(&in, &word, "event-1", now) < 0);
+    assert_true(inbound_event(&in, &button, "event-2", now) < 0);
+    assert_int_equal(ask_int(t.store, "SELECT count(*) FROM slack_inbox"), 0);
+    run_sql(t.store, "ALTER TABLE gone RENAME TO slack_prompt");
+    assert_int_equal(inbound_event(&in, &word, "event-1", now), 1); // as held and tried again
+    assert_int_equal(ask_int_with(t.store, "SELECT state FROM slack_prompt WHERE id = ?", id),
+                     PROMPT_ALLOWED);
+}
+
 // The session called a tool meanwhile: it says so and asks no more, but an answer still counts.
 static void test_the_session_went_on(void **state)
 {
@@ -336,6 +354,7 @@ int main(void)
         T(test_each_word_in_the_thread_is_heard),
         T(test_buttons_of_something_else),
         T(test_a_button_pressed_twice),
+        T(test_a_decision_that_cannot_be_looked_up),
         T(test_the_session_went_on),
         T(test_a_prompt_decided_already_says_how),
     };

@@ -16,6 +16,7 @@
 #include "channels/slack/outbox.h"
 #include "channels/slack/pages.h"
 #include "channels/slack/permission.h"
+#include "channels/slack/rounds.h"
 #include "common/lease.h"
 #include "common/page.h"
 
@@ -277,6 +278,20 @@ static void test_prompt(void **state)
     assert_int_equal(prompt_run_due(s, &people, at(9 * HOUR)), 0);
 }
 
+// "I cannot tell" is neither "there is none" nor "never".
+static void test_store_fails(void **state)
+{
+    struct store *s = *state;
+    assert_int_equal(stmt_run(store_sql(s, "ALTER TABLE slack_prompt RENAME TO gone")), 0);
+    assert_true(prompt_by_nonce(s, "n") < 0);
+    assert_true(prompt_by_request(s, "abcde") < 0);
+    assert_true(prompt_wait(s, at(0)) == MOMENT_AGAIN_MS);
+    assert_true(rounds_due(s, at(0)));
+    assert_true(rounds_run(s, &people, at(0)) < 0);
+    assert_int_equal(stmt_run(store_sql(s, "ALTER TABLE slack_escalation RENAME TO gone2")), 0);
+    assert_true(escalation_wait(s, at(0)) == MOMENT_AGAIN_MS);
+}
+
 static void test_prompt_parts(void **state)
 {
     struct store *s = *state;
@@ -455,6 +470,7 @@ int main(void)
         T(test_clock_jumps),
         T(test_incident),
         T(test_prompt),
+        T(test_store_fails),
         T(test_prompt_parts),
         T(test_prompt_hostile),
         T(test_outbox_order),
