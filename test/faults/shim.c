@@ -1,7 +1,9 @@
 // Preloaded into a program under test: the FAULT_AT-th call of the kind FAULT_KIND fails, as it
 // does on a machine that is out of memory, disk or luck. FAULT_REPORT is a file of two 64-bit
 // numbers: how many such calls there were, and whether one was failed. With FAULT_TRACE stderr is
-// told where.
+// told where. FAULT_STACKS is a file that gets a line for each different way that led to such a
+// call: its number, a blank, and a hash that is the same in each run; FAULT_STACK is such a hash:
+// the first call with it fails.
 //
 // alloc   malloc, calloc, realloc: by the program, SQLite, cJSON and libcurl. libuv aborts where
 //         it cannot grow its table of watchers, and libc is not ours.
@@ -17,6 +19,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,8 +28,10 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include <unwind.h>
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -39,7 +44,8 @@ struct report {
 };
 static struct report *report;
 static enum kind kind;
-static uint64_t fail_at;
+static uint64_t fail_at, fail_stack;
+static int stacks = -1; // FAULT_STACKS
 
 __attribute__((constructor)) static void start(void)
 {
@@ -54,16 +60,92 @@ __attribute__((constructor)) static void start(void)
         return;
     report = p;
     fail_at = at ? strtoull(at, NULL, 10) : 0;
+    const char *stack = getenv("FAULT_STACK"), *stacks_file = getenv("FAULT_STACKS");
+    fail_stack = stack ? strtoull(stack, NULL, 16) : 0;
+    if (stacks_file)
+        stacks = open(stacks_file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     for (size_t i = 1; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(kinds[i], named) == 0)
             kind = (enum kind)i;
     unsetenv("LD_PRELOAD"); // not for what it starts
 }
 
+// ---- the way that led to a call ----
+
+enum { STACK_DEPTH = 24, STACKS_MAX = 1 << 16 };
+
+struct walk {
+    uint64_t hash;
+    unsigned depth;
+};
+
+// A frame counts by where it is in its library, wherever that was loaded.
+static _Unwind_Reason_Code add_frame(struct _Unwind_Context *c, void *data)
+{
+    struct walk *w = data;
+    struct dl_find_object where;
+    void *pc = (void *)_Unwind_GetIP(c);
+    if (!pc || _dl_find_object(pc, &where) < 0)
+        return _URC_END_OF_STACK;
+    w->hash = (w->hash ^ ((uintptr_t)pc - where.dlfo_link_map->l_addr)) * 1099511628211u;
+    w->hash ^= w->hash >> 29;
+    return ++w->depth < STACK_DEPTH ? _URC_NO_REASON : _URC_END_OF_STACK;
+}
+
+static uint64_t stack_hash(void)
+{
+    struct walk w = {14695981039346656037u, 0};
+    _Unwind_Backtrace(add_frame, &w);
+    return w.hash ? w.hash : 1;
+}
+
+// Has it not been seen before? A set that never forgets; a collision loses one stack in 2^48.
+static bool is_new(uint64_t hash)
+{
+    static _Atomic uint64_t seen[STACKS_MAX];
+    for (size_t i = 0; i < STACKS_MAX; i++) {
+        uint64_t none = 0;
+        _Atomic uint64_t *slot = &seen[(hash + i) % STACKS_MAX];
+        if (atomic_compare_exchange_strong(slot, &none, hash))
+            return true;
+        if (none == hash)
+            return false;
+    }
+    return false;
+}
+
+static void note_stack(uint64_t n, uint64_t hash)
+{
+    char line[64];
+    size_t at = sizeof line;
+    line[--at] = '\n';
+    for (; hash; hash >>= 4)
+        line[--at] = "0123456789abcdef"[hash & 15];
+    line[--at] = ' ';
+    for (; n; n /= 10)
+        line[--at] = (char)('0' + n % 10);
+    if (syscall(SYS_write, stacks, line + at, sizeof line - at) < 0)
+        abort();
+}
+
 // Is it this call's turn?
+static bool is_turn(uint64_t n)
+{
+    static _Thread_local bool within; // the unwinder may allocate
+    static atomic_bool done;
+    if ((stacks < 0 && !fail_stack) || within)
+        return n == fail_at;
+    within = true;
+    uint64_t hash = stack_hash();
+    within = false;
+    if (stacks >= 0 && is_new(hash))
+        note_stack(n, hash);
+    return n == fail_at || (hash == fail_stack && !atomic_exchange(&done, true));
+}
+
 static bool fails(enum kind k)
 {
-    if (kind != k || atomic_fetch_add(&report->calls, 1) + 1 != fail_at)
+    if (kind != k || !is_turn(atomic_fetch_add(&report->calls, 1) + 1))
         return false;
     atomic_fetch_add(&report->failed, 1);
     if (getenv("FAULT_TRACE")) {
@@ -98,16 +180,15 @@ static bool is_library(const char *path, const char *name)
 // Calls from the program itself and from the libraries that are to be tested with it.
 static bool counts(const void *caller)
 {
-    static const char *const others[] = {"libuv.",     "libc.",       "ld-",
-                                         "libcrypto.", "libssl.",     "libdl.",
-                                         "libfaults",  "libpthread.", "libgnutls."};
-    Dl_info where;
-    if (kind != ALLOC || !dladdr(caller, &where) || !where.dli_fname)
+    static const char *const tested[] = {"libsqlite3.", "libcjson.", "libcurl.", "libwslay."};
+    struct dl_find_object where;
+    if (kind != ALLOC || _dl_find_object((void *)(uintptr_t)caller, &where) < 0)
         return false;
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (is_library(where.dli_fname, others[i]))
-            return false;
-    return true;
+    const char *path = where.dlfo_link_map->l_name;
+    for (size_t i = 0; i < sizeof tested / sizeof *tested; i++)
+        if (is_library(path, tested[i]))
+            return true;
+    return !*path; // the program's is empty
 }
 
 #define NO_MEMORY() (counts(__builtin_return_address(0)) && fails(ALLOC) && (errno = ENOMEM))
@@ -205,9 +286,9 @@ int ftruncate64(int fd, off64_t n)
 static int sqlite_fault_of(const void *caller)
 {
     static const int results[] = {10, 13, 5, 7}; // SQLITE_IOERR, _FULL, _BUSY, _NOMEM
-    Dl_info where;
-    if (kind != SQLITE || !dladdr(caller, &where) || !where.dli_fname ||
-        is_library(where.dli_fname, "libsqlite3"))
+    struct dl_find_object where;
+    if (kind != SQLITE || _dl_find_object((void *)(uintptr_t)caller, &where) < 0 ||
+        is_library(where.dlfo_link_map->l_name, "libsqlite3"))
         return 0;
     return fails(SQLITE) ? results[fail_at % 4] : 0;
 }
