@@ -467,3 +467,16 @@ bool config_is_prod(const struct config *c, const char *cluster)
         return true;
     return list_matches(c->prod_clusters, cluster) || !list_matches(c->dev_clusters, cluster);
 }
+
+const char *config_slack_lacks(const struct config *c, size_t n)
+{
+    const char *const lacks[] = {
+        c->slack_bot_token[0] ? NULL : "SLACK_BOT_TOKEN",
+        c->slack_app_token[0] ? NULL : "SLACK_APP_TOKEN",
+        c->slack_users[strspn(c->slack_users, ", ")] ? NULL : "SLACK_ALLOWED_USERS",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(lacks); i++)
+        if (lacks[i] && n-- == 0)
+            return lacks[i];
+    return NULL;
+}

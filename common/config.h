@@ -59,3 +59,7 @@ void config_done(struct config *c);
 // Is the cluster production? A glob of SRE_PROD_CLUSTERS wins, then one of SRE_DEV_CLUSTERS;
 // neither, or no name, is prod.
 bool config_is_prod(const struct config *c, const char *cluster);
+
+// The n-th (from 0) of the keys that Slack cannot be used without and that are not set; NULL: no
+// more.
+const char *config_slack_lacks(const struct config *c, size_t n);

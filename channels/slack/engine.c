@@ -9,7 +9,6 @@
 #include "channels/slack/inbound.h"
 #include "channels/slack/inbox.h"
 #include "channels/slack/lookout.h"
-#include "channels/slack/missing.h"
 #include "channels/slack/outcome.h"
 #include "channels/slack/people.h"
 #include "channels/slack/rounds.h"
@@ -36,7 +35,7 @@ struct engine {
     const struct config *config;
     struct engine_handler handler;
     enum turn_role role;
-    bool configured, running, closing;
+    bool running, closing;
     bool leaving;    // the connection is being given up
     bool flushed;    // of that: nothing is under way any more
     int leave_parts; // of that: what has not ended yet
@@ -603,7 +602,6 @@ int engine_new(uv_loop_t *loop, struct store *s, const struct config *config, en
                const struct engine_handler *handler, struct engine **ret_engine)
 {
     struct engine *e = calloc(1, sizeof *e);
-    struct buf missing = BUF_INIT(1024);
     if (!e)
         return -ENOMEM;
     e->loop = loop;
@@ -612,8 +610,6 @@ int engine_new(uv_loop_t *loop, struct store *s, const struct config *config, en
     e->handler = *handler;
     e->role = role;
     turn_init(&e->turn, role);
-    e->configured = slack_config_missing(config, &missing) == 0 && missing.len == 0;
-    buf_done(&missing);
     access_set_users(&e->access, config->slack_users);
     e->people =
         (struct escalation_people){.owner = access_owner(&e->access),
@@ -636,7 +632,7 @@ int engine_new(uv_loop_t *loop, struct store *s, const struct config *config, en
 void engine_start(struct engine *e)
 {
     e->unattended_at = clock_boot_ms() + LOOKOUT_PATIENCE_MS;
-    if (e->configured)
+    if (!config_slack_lacks(e->config, 0))
         uv_timer_start(&e->tick, on_tick, 0, TURN_LOOK_MS);
 }
 
@@ -671,11 +667,6 @@ void engine_close(struct engine *e, void (*closed)(void *data), void *data)
 }
 
 // ---- what others ask ----
-
-bool engine_configured(const struct engine *e)
-{
-    return e->configured;
-}
 
 bool engine_holds(const struct engine *e)
 {

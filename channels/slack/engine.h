@@ -30,7 +30,6 @@ void engine_close(struct engine *e, void (*closed)(void *data), void *data);
 // We wrote something into the store: send it, set the timers.
 void engine_changed(struct engine *e);
 
-bool engine_configured(const struct engine *e);
 bool engine_holds(const struct engine *e); // this process speaks for the channel
 // Messages with a ts up to this (microseconds) are complete: nothing older is about to come in.
 // INT64_MAX: all of them; -1: none may be handed over for a moment.

@@ -1,21 +1,17 @@
 #include "channels/slack/missing.h"
 
-#include "channels/slack/access.h"
+static const char *place_of(const char *key)
+{
+    return strcmp(key, "SLACK_BOT_TOKEN") == 0 ? "xoxb-..., from \"OAuth & Permissions\""
+           : strcmp(key, "SLACK_APP_TOKEN") == 0
+               ? "xapp-..., from \"Basic Information\", scope connections:write"
+               : "your Slack member id, U...";
+}
 
 int slack_config_missing(const struct config *config, struct buf *out)
 {
-    const struct {
-        const char *value, *what;
-    } needed[] = {
-        {config->slack_bot_token, "SLACK_BOT_TOKEN (xoxb-..., from \"OAuth & Permissions\")"},
-        {config->slack_app_token,
-         "SLACK_APP_TOKEN (xapp-..., from \"Basic Information\", scope connections:write)"},
-        {config->slack_users, "SLACK_ALLOWED_USERS (your Slack member id, U...)"},
-    };
-    struct access a = {.n_users = 0};
-    access_set_users(&a, config->slack_users);
-    for (size_t i = 0; i < ARRAY_LEN(needed); i++)
-        if (!needed[i].value[0] || (i == 2 && !a.n_users))
-            buf_addf(out, "%s%s", out->len ? ", " : "", needed[i].what);
+    const char *key;
+    for (size_t n = 0; (key = config_slack_lacks(config, n)); n++)
+        buf_addf(out, "%s%s (%s)", n ? ", " : "", key, place_of(key));
     return out->error;
 }

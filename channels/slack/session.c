@@ -180,7 +180,7 @@ static void on_permission(struct session *s, const cJSON *params)
         log_warn("slack: a permission prompt without a usable request_id was ignored");
         return;
     }
-    if (!engine_configured(s->parts.engine) || s->n_held == MAX_HELD)
+    if (config_slack_lacks(s->parts.config, 0) || s->n_held == MAX_HELD)
         return;
     struct held_prompt *h = &s->held[s->n_held++];
     h->tries = 0;

@@ -58,7 +58,7 @@ int standby_run(const struct config *config, struct store *s)
         y.signals[i].data = &y;
         uv_signal_start(&y.signals[i], on_signal, numbers[i]);
     }
-    if (engine_configured(y.engine))
+    if (!config_slack_lacks(config, 0))
         log_info("slack: standing by", "version", SRE_VERSION);
     else
         say_what_is_missing(config);

@@ -17,12 +17,11 @@ struct session *tool_session(void *data)
     return ((struct tool_context *)data)->session;
 }
 
-// Says what is missing and ends the call when there is nothing to work with.
 bool tool_ready(struct mcp_call *call, struct session *s)
 {
     const struct session_parts *p = session_parts(s);
     session_called(s);
-    if (engine_configured(p->engine))
+    if (!config_slack_lacks(p->config, 0))
         return true;
     struct buf missing = BUF_INIT(1024);
     slack_config_missing(p->config, &missing);
@@ -36,7 +35,6 @@ bool tool_ready(struct mcp_call *call, struct session *s)
     return false;
 }
 
-// The person behind chat_id, if the inbound gate listens there. Ends the call otherwise.
 bool tool_chat(struct mcp_call *call, struct session *s, const char *chat_id, struct person *ret)
 {
     const struct session_parts *p = session_parts(s);

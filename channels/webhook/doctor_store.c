@@ -144,10 +144,7 @@ static void check_slack(struct doctor *d, struct store *s)
     const struct config *c = d->config;
     struct lease_info slack;
     char age[DURATION_SIZE];
-    const char *missing = !c->slack_bot_token[0]   ? "SLACK_BOT_TOKEN"
-                          : !c->slack_app_token[0] ? "SLACK_APP_TOKEN"
-                          : !c->slack_users[0]     ? "SLACK_ALLOWED_USERS"
-                                                   : NULL;
+    const char *missing = config_slack_lacks(c, 0);
     if (missing) {
         char mend[4400];
         snprintf(mend, sizeof mend, "set it in %s (README, \"Slack, in five minutes\")", c->file);

@@ -44,7 +44,7 @@ static bool owner_is_stuck(struct store *s, int64_t before)
 const char *ping_trouble(struct store *s, const struct config *c, enum ping_by by, int64_t wall)
 {
     struct lease_info slack;
-    bool has_slack = c->slack_bot_token[0] && c->slack_app_token[0] && c->slack_users[0];
+    bool has_slack = !config_slack_lacks(c, 0);
     if (c->watchdog_s > 0 && any(store_sql(s, "SELECT 1 FROM watchdog WHERE silent = 1 LIMIT 1")))
         return "the monitoring of a cluster is silent";
     if (has_slack && owner_is_stuck(s, wall - PING_STUCK_MS))

@@ -289,6 +289,22 @@ static void test_values_arrive(void **state)
     config_done(&c);
 }
 
+static void test_what_slack_lacks(void **state)
+{
+    (void)state;
+    struct config c;
+    file_is("SLACK_APP_TOKEN=xapp-a\nSLACK_ALLOWED_USERS=,\n"); // a list of nobody
+    assert_int_equal(load(&c), 0);
+    assert_string_equal(config_slack_lacks(&c, 0), "SLACK_BOT_TOKEN");
+    assert_string_equal(config_slack_lacks(&c, 1), "SLACK_ALLOWED_USERS");
+    assert_null(config_slack_lacks(&c, 2));
+    config_done(&c);
+    file_is("SLACK_BOT_TOKEN=xoxb-b\nSLACK_APP_TOKEN=xapp-a\nSLACK_ALLOWED_USERS=U123\n");
+    assert_int_equal(load(&c), 0);
+    assert_null(config_slack_lacks(&c, 0));
+    config_done(&c);
+}
+
 static void test_environment_first(void **state)
 {
     (void)state;
@@ -474,6 +490,7 @@ int main(void)
         T(test_numbers),
         T(test_text_rules),
         T(test_values_arrive),
+        T(test_what_slack_lacks),
         T(test_environment_first),
         T(test_lines),
         T(test_unknown_keys),
