@@ -1,10 +1,10 @@
 #pragma once
 
-// The one SQLite database that both channels share: opened, checked, migrated;
-// statements; transactions; and the group commit. sqlite3.h stays inside. The tables are in
-// schema.c; the SQL that reads and writes them lives with the module that owns them. Errors: -EBUSY
-// locked by another process, -ENOSPC disk full, -EROFS not writable, -EILSEQ damaged, -EEXIST a
-// constraint, -EIO anything else; store_error() has SQLite's own words.
+// The one SQLite database that both channels share: opened, checked, migrated; statements;
+// transactions. sqlite3.h stays inside. The tables are in schema.c; the SQL that reads and writes
+// them lives with the module that owns them. Errors: -EBUSY locked by another process, -ENOSPC disk
+// full, -EROFS not writable, -EILSEQ damaged, -EEXIST a constraint, -ENOMEM, -EIO anything else;
+// store_error() has SQLite's own words.
 
 #include "common/base.h"
 
@@ -17,10 +17,9 @@ struct stmt;
 // (subcommands) damage is -EILSEQ. The caller closes it. -EINVAL: the schema is newer than this
 // program.
 int store_open(const char *dir, bool check, struct store **ret_store) MUST_CHECK;
-void store_close(struct store *s);           // NULL is fine; finalizes every statement
-int store_check(struct store *s) MUST_CHECK; // reads the whole file: 0, or -EILSEQ
-// The same, for at most so long: -ETIMEDOUT when nothing was wrong until then.
-int store_check_within(struct store *s, int64_t ms) MUST_CHECK;
+void store_close(struct store *s); // NULL is fine; finalizes every statement
+// Reads the whole file: 0, -EILSEQ, or -ETIMEDOUT when nothing was wrong until then.
+int store_check(struct store *s, int64_t within_ms) MUST_CHECK;
 const char *store_error(const struct store *s);
 const char *store_path(const struct store *s);
 
@@ -31,9 +30,9 @@ void store_busy_timeout(struct store *s, int ms);
 // Changes whenever another process commits; read it to learn that there is something new.
 int64_t store_data_version(struct store *s);
 
-// A prepared statement from the store's cache, reset and with no parameters bound. `sql` must be a
-// literal: its address is the key. Never NULL: one that could not be prepared returns its error
-// from stmt_step. Belongs to the store.
+// A prepared statement from the store's cache, reset and with its parameters unbound, which is
+// NULL. `sql` must be a literal: its address is the key. Never NULL: one that could not be prepared
+// returns its error from stmt_step. Belongs to the store.
 struct stmt *store_sql(struct store *s, const char *sql);
 
 void bind_int(struct stmt *q, int n, int64_t v); // n from 1
@@ -41,7 +40,6 @@ void bind_real(struct stmt *q, int n, double v);
 void bind_text(struct stmt *q, int n,
                const char *v); // NULL binds null; borrowed until the statement is reset
 void bind_str(struct stmt *q, int n, struct str v);
-void bind_null(struct stmt *q, int n);
 
 int stmt_step(struct stmt *q) MUST_CHECK; // 1 a row, 0 done (and reset), <0 error (and reset)
 void stmt_reset(struct stmt *q);          // after leaving a loop of rows early

@@ -30,7 +30,7 @@ static void check_modes(struct doctor *d)
 
 static void check_integrity(struct doctor *d, struct store *s)
 {
-    int r = store_check_within(s, CHECK_MS);
+    int r = store_check(s, CHECK_MS);
     if (r == -EILSEQ)
         doctor_say(d, DOCTOR_FAIL, "database",
                    "restart session and standby: the damaged file is moved aside, then copy a "

@@ -114,7 +114,7 @@ static void test_closed_while_it_works(void **state)
     checkpoint_close(c);
     c = NULL;
     uv_run(&loop, UV_RUN_DEFAULT);
-    assert_int_equal(store_check(t.store), 0);
+    assert_int_equal(store_check(t.store, 60000), 0);
 }
 
 int main(void)
