@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "channels/slack/inbox.h"
-#include "channels/slack/outbox.h"
 #include "channels/slack/permission.h"
 #include "channels/slack/web_api.h"
 #include "common/lease.h"
@@ -16,16 +15,6 @@ enum {
     PASSED_MS = 1000, // a call so soon after a prompt may have been under way before it
     MAX_HELD = 16,    // prompts that could not be stored yet
     MAX_TRIES = 600,  // of one, before it is left to the terminal
-};
-
-struct waiter {
-    struct session *s;
-    struct waiter *next;
-    struct mcp_call *call;
-    uv_timer_t timer;
-    char user[24];
-    size_t n;
-    int64_t rows[SESSION_MAX_ROWS];
 };
 
 struct held_prompt {
@@ -41,7 +30,7 @@ struct session {
     int open_handles;
     bool attached; // the client listens
     char id[96];
-    struct waiter *waiters;
+    struct receipts receipts;
     struct held_prompt held[MAX_HELD];
     size_t n_held;
 };
@@ -202,136 +191,7 @@ void session_notification(struct session *s, const char *method, const cJSON *pa
         on_permission(s, params);
 }
 
-// ---- tools that wait ----
-
-static void on_waiter_closed(uv_handle_t *h)
-{
-    free(h->data);
-}
-
-static void remove_waiter(struct waiter *w)
-{
-    for (struct waiter **p = &w->s->waiters; *p; p = &(*p)->next)
-        if (*p == w) {
-            *p = w->next;
-            break;
-        }
-    uv_close((uv_handle_t *)&w->timer, on_waiter_closed);
-}
-
-static const char *explain(const char *error)
-{
-    if (strcmp(error, "cant_update_message") == 0)
-        return " (only our own messages can be changed)";
-    if (strcmp(error, "message_not_found") == 0)
-        return " (message_ts names no message of that chat)";
-    if (strcmp(error, "invalid_name") == 0)
-        return " (emoji: no such name)";
-    if (strcmp(error, "missing_scope") == 0)
-        return " (the app needs another scope: run slack-channel doctor)";
-    return "";
-}
-
-static void finish(struct waiter *w, bool sent, const char *channel, char ts[][32], size_t n)
-{
-    struct buf text = BUF_INIT(8192), json = BUF_INIT(16384), status = BUF_INIT(1024);
-    struct jw j = JW(&json);
-    jw_object(&j);
-    jw_kstr(&j, "status", sent ? "sent" : "queued");
-    jw_kstr(&j, "chat_id", channel);
-    if (n)
-        jw_kstr(&j, "message_ts", ts[0]);
-    jw_key(&j, "messages");
-    jw_array(&j);
-    for (size_t i = 0; i < n; i++) {
-        jw_object(&j);
-        jw_kstr(&j, "message_ts", ts[i]);
-        jw_object_end(&j);
-    }
-    jw_array_end(&j);
-    bool well = engine_status(w->s->parts.engine, &status) > 0;
-    if (!sent)
-        jw_kstr(&j, "slack", buf_cstr(&status));
-    jw_object_end(&j);
-    if (sent)
-        buf_addf(&text, "Sent to %s%s%s.", channel, n ? ", message_ts " : "", n ? ts[0] : "");
-    else
-        buf_addf(&text,
-                 "Stored, not sent yet (%s). It will be sent once, as soon as it can be: do not "
-                 "repeat it.",
-                 well ? "Slack takes its time" : buf_cstr(&status));
-    mcp_call_finish(w->call, buf_str(&text), buf_str(&json));
-    buf_done(&text);
-    buf_done(&json);
-    buf_done(&status);
-}
-
-// 1 = the call was answered.
-static bool check_waiter(struct waiter *w, bool late)
-{
-    struct outbox_place place;
-    struct person person;
-    char ts[SESSION_MAX_ROWS][32];
-    size_t n = 0, done = 0;
-    char channel[24] = "";
-    if (person_read(w->s->parts.store, w->user, &person) == 0)
-        memcpy(channel, person.channel, sizeof channel);
-    for (size_t i = 0; i < w->n; i++) {
-        if (outbox_read(w->s->parts.store, w->rows[i], &place) <= 0)
-            continue;
-        if (place.state == OUT_FAILED) {
-            mcp_call_error(w->call, "Slack refused: %s%s", place.error, explain(place.error));
-            return true;
-        }
-        if (place.state != OUT_SENT)
-            continue;
-        done++;
-        if (place.ts[0])
-            memcpy(ts[n++], place.ts, sizeof ts[0]);
-        if (place.channel[0])
-            memcpy(channel, place.channel, sizeof channel);
-    }
-    if (done < w->n && !late)
-        return false;
-    finish(w, done == w->n, channel[0] ? channel : w->user, ts, n);
-    return true;
-}
-
-static void on_waiter_late(uv_timer_t *t)
-{
-    struct waiter *w = t->data;
-    check_waiter(w, true);
-    remove_waiter(w);
-}
-
-static void check_waiters(struct session *s)
-{
-    for (struct waiter *w = s->waiters, *next; w; w = next) {
-        next = w->next;
-        if (check_waiter(w, false))
-            remove_waiter(w);
-    }
-}
-
-void session_wait(struct session *s, struct mcp_call *call, const int64_t *rows, size_t n,
-                  const char *user)
-{
-    struct waiter *w = calloc(1, sizeof *w);
-    if (!w) {
-        mcp_call_error(call, "out of memory; what was said is stored and will be sent");
-        return;
-    }
-    w->s = s;
-    w->call = call;
-    w->n = n;
-    memcpy(w->rows, rows, n * sizeof rows[0]);
-    snprintf(w->user, sizeof w->user, "%s", user);
-    uv_timer_init(s->parts.loop, &w->timer);
-    w->timer.data = w;
-    w->next = s->waiters;
-    s->waiters = w;
-    uv_timer_start(&w->timer, on_waiter_late, SESSION_WAIT_MS, 0);
-}
+// ---- tools ----
 
 void session_called(struct session *s)
 {
@@ -353,7 +213,7 @@ void session_pump(struct session *s)
 {
     store_prompts(s);
     answer_prompts(s);
-    check_waiters(s);
+    receipts_look(&s->receipts);
     deliver(s);
 }
 
@@ -375,6 +235,11 @@ const struct session_parts *session_parts(const struct session *s)
     return &s->parts;
 }
 
+struct receipts *session_receipts(struct session *s)
+{
+    return &s->receipts;
+}
+
 struct slack_api *session_api(struct session *s)
 {
     const struct config *c = s->parts.config;
@@ -390,6 +255,7 @@ int session_new(const struct session_parts *parts, struct session **ret_session)
     if (!s)
         return -ENOMEM;
     s->parts = *parts;
+    s->receipts = (struct receipts){parts->loop, parts->store, parts->engine, NULL};
     snprintf(s->id, sizeof s->id, "%s", lease_self());
     uv_timer_init(parts->loop, &s->first);
     uv_timer_init(parts->loop, &s->retry);
@@ -412,10 +278,7 @@ void session_close(struct session *s)
         slack_api_abort(s->api);
     slack_api_close(s->api);
     s->api = NULL;
-    while (s->waiters) {
-        check_waiter(s->waiters, true);
-        remove_waiter(s->waiters);
-    }
+    receipts_end(&s->receipts);
     for (size_t i = 0; i < s->n_held; i++)
         held_done(&s->held[i]);
     uv_close((uv_handle_t *)&s->first, on_closed);

@@ -1,11 +1,12 @@
 #pragma once
 
 // The session's side of the Slack channel: hands over what people said, relays permission prompts
-// and their answers, and lets tools wait for what they sent.
+// and their answers.
 
 #include <uv.h>
 
 #include "channels/slack/engine.h"
+#include "channels/slack/receipt.h"
 #include "mcp/channel.h"
 
 struct session;
@@ -26,13 +27,8 @@ void session_initialized(struct session *s); // the client is there
 void session_notification(struct session *s, const char *method, const cJSON *params);
 void session_pump(struct session *s); // something may have changed
 const struct session_parts *session_parts(const struct session *s);
-struct slack_api *session_api(struct session *s); // for reading; NULL when memory is out
+struct receipts *session_receipts(struct session *s); // where its tools wait
+struct slack_api *session_api(struct session *s);     // for reading; NULL when memory is out
 
 // A tool was called: the session is alive, and read what it was given before.
 void session_called(struct session *s);
-
-// Finishes the call once these rows were sent, were refused, or SESSION_WAIT_MS have passed. Takes
-// the call.
-enum { SESSION_WAIT_MS = 8000, SESSION_MAX_ROWS = 64 };
-void session_wait(struct session *s, struct mcp_call *call, const int64_t *rows, size_t n,
-                  const char *user);

@@ -18,13 +18,13 @@ struct rows {
     struct store *store;
     const struct person *to;
     const char *thread_ts;
-    int64_t ids[SESSION_MAX_ROWS];
+    int64_t ids[RECEIPT_MAX_ROWS];
     size_t n;
 };
 
 static int add_row(struct rows *rows, enum outbox_op op, const char *body)
 {
-    if (rows->n == SESSION_MAX_ROWS)
+    if (rows->n == RECEIPT_MAX_ROWS)
         return -E2BIG;
     int r = outbox_add(
         rows->store,
@@ -127,7 +127,7 @@ void tool_reply(struct mcp_call *call, const cJSON *args, void *data)
         tool_store_failed(call, p->store);
         return;
     }
-    session_wait(s, call, rows.ids, rows.n, to.user);
+    receipt_wait(session_receipts(s), call, rows.ids, rows.n, to.user);
     engine_changed(p->engine);
 }
 
@@ -147,7 +147,7 @@ static void one_row(struct mcp_call *call, struct session *s, const struct perso
         tool_store_failed(call, p->store);
         return;
     }
-    session_wait(s, call, &id, 1, to->user);
+    receipt_wait(session_receipts(s), call, &id, 1, to->user);
     engine_changed(p->engine);
 }
 
