@@ -61,6 +61,16 @@ size_t utf8_count(struct str s)
     return count;
 }
 
+struct str utf8_first(struct str s, size_t max)
+{
+    size_t at = 0;
+    for (size_t n = 0; at < s.n && n < max; n++) {
+        size_t len = utf8_char_len(s.p + at, s.n - at);
+        at += len ? len : 1;
+    }
+    return (struct str){s.p, at};
+}
+
 size_t utf8_prefix(struct str s, size_t max)
 {
     if (s.n <= max)

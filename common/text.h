@@ -13,6 +13,9 @@ size_t utf8_count(struct str s); // characters (code points); an invalid byte co
 // The longest prefix of at most max bytes that does not cut a character.
 size_t utf8_prefix(struct str s, size_t max);
 
+// The first max characters of s (as utf8_count counts).
+struct str utf8_first(struct str s, size_t max);
+
 // Length of the leading run of printable ASCII (0x20 to 0x7e), found eight bytes at a time.
 size_t text_plain_len(struct str s);
 

@@ -36,14 +36,9 @@ void message_add_time(struct buf *out, int64_t wall_ms)
 
 void message_add_start(struct buf *out, const char *s)
 {
-    struct str all = str_of(s);
-    size_t i = 0;
-    for (size_t n = 0; i < all.n && n < FALLBACK_CHARS; n++) {
-        size_t len = utf8_char_len(s + i, all.n - i);
-        i += len ? len : 1;
-    }
-    mrkdwn_escape(out, (struct str){s, i});
-    if (i < all.n)
+    struct str first = utf8_first(str_of(s), FALLBACK_CHARS);
+    mrkdwn_escape(out, first);
+    if (s[first.n])
         buf_adds(out, " ...");
 }
 

@@ -35,17 +35,10 @@ static void prompt_verdict(struct buf *out, struct store *s, const struct prompt
 // Of the preview; the others are in the messages before this one.
 static struct str last_part(const struct prompt *p)
 {
-    struct str preview = str_of(p->preview);
-    size_t start = 0;
-    for (size_t i = 0, n = 0; i < preview.n; n++) {
-        if (n == PROMPT_PART_CHARS) {
-            start = i;
-            n = 0;
-        }
-        size_t len = utf8_char_len(preview.p + i, preview.n - i);
-        i += len ? len : 1;
-    }
-    return (struct str){preview.p + start, preview.n - start};
+    struct str rest = str_of(p->preview), part;
+    while ((part = utf8_first(rest, PROMPT_PART_CHARS)).n < rest.n)
+        rest = (struct str){rest.p + part.n, rest.n - part.n};
+    return rest;
 }
 
 static int prompt_blocks(struct store *s, const struct prompt *p, struct str head, struct buf *out)

@@ -14,7 +14,7 @@ enum outbox_ref {
     REF_NONE,        // body: the text
     REF_ESCALATION,  // the message with the buttons
     REF_NAG,         // in its thread
-    REF_NOTE,        // in its thread: how it ended (body: the sentence)
+    REF_NOTE,        // in its thread: how it ended
     REF_PROMPT,      // a permission prompt with its buttons
     REF_PROMPT_PART, // what of its preview did not fit (body)
     REF_PROMPT_NAG,

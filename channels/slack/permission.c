@@ -48,23 +48,13 @@ int permission_parse(struct str text, bool *ret_allow, char ret_request_id[8])
 
 // ---- asking ----
 
-static struct str first_chars(struct str s, size_t max)
-{
-    size_t i = 0;
-    for (size_t n = 0; i < s.n && n < max; n++) {
-        size_t len = utf8_char_len(s.p + i, s.n - i);
-        i += len ? len : 1;
-    }
-    return (struct str){s.p, i};
-}
-
 // The whole preview is shown: what one message cannot hold goes before it.
 static int add_parts(struct store *s, int64_t id, const char *preview, const char *owner)
 {
     struct str rest = str_of(preview);
     int r = 0;
     for (;;) {
-        struct str part = first_chars(rest, PROMPT_PART_CHARS);
+        struct str part = utf8_first(rest, PROMPT_PART_CHARS);
         if (part.n == rest.n || r < 0)
             return r;
         char *body = strndup(part.p, part.n);

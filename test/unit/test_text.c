@@ -68,6 +68,9 @@ static void test_prefix_never_cuts(void **state)
     for (size_t max = 0; max < ARRAY_LEN(want); max++)
         assert_int_equal(utf8_prefix(s, max), want[max]);
     assert_int_equal(utf8_prefix(LIT("\x80\x80\x80\x80\x80"), 3), 3);
+    static const size_t first[] = {0, 1, 3, 4, 8, 8};
+    for (size_t n = 0; n < ARRAY_LEN(first); n++)
+        assert_int_equal(utf8_first(LIT("a\xc3\xa9\xff\xf0\x9f\x98\x80"), n).n, first[n]);
     assert_int_equal(utf8_prefix((struct str){NULL, 0}, 3), 0);
 }
 
