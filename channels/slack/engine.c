@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 #include "channels/slack/app_lock.h"
-#include "channels/slack/catch_up.h"
 #include "channels/slack/inbound.h"
 #include "channels/slack/inbox.h"
+#include "channels/slack/listener.h"
 #include "channels/slack/lookout.h"
 #include "channels/slack/outcome.h"
 #include "channels/slack/people.h"
@@ -17,11 +17,6 @@
 #include "common/log.h"
 
 enum {
-    MAX_HELD = 256, // envelopes that could not be stored yet
-    HELD_RETRY_MS = 200,
-    SETTLE_MS = 10 * 1000,     // the longest that catching up holds events back
-    LOOK_MS = 1500,            // between looks at the history: 40 a minute, Slack grants 50
-    LOOK_AGAIN_MS = 60 * 1000, // while events may be lost, or history could not be read
     FLUSH_MS = 1500,
     LOCK_LOOKS = 6, // before it is said that the lock is in use: a predecessor may be closing yet
     PRUNE_MS = 3600 * 1000,
@@ -41,13 +36,8 @@ struct engine {
     int leave_parts; // of that: what has not ended yet
     bool told;       // that another process holds it
     int lock_looks;
-    bool known;      // auth.test has succeeded
-    bool incomplete; // the last catching up was given up
-    bool batch_changed;
-    bool look_pending;                   // a look at the history is due
-    char look_user[24], look_thread[32]; // "" for everybody
-    int64_t looked_at;                   // boot ms
-    uv_timer_t tick, due, held_retry, soon, look;
+    bool known; // auth.test has succeeded
+    uv_timer_t tick, due, soon;
     int open_handles;
     struct access access;
     struct escalation_people people;
@@ -55,29 +45,21 @@ struct engine {
     struct people *identity;
     struct sender *sender;
     struct socket_mode *socket;
-    struct catch_up *catch_up;
+    struct listener *listener;
     struct app_lock *lock;
     struct turn turn;
     char *files;
     char trouble[192]; // of identity or lock
     bool refused;      // it is one that only a person can mend
     int64_t version, pruned_at, unattended_at;
-    // What was said is handed over when a look at the history has covered it. Times are boot ms,
-    // the others Slack's, in microseconds.
-    int64_t run_since, uncovered_since;
-    int64_t horizon_us, live_us,
-        run_live_us; // complete until; newest heard; that, as the run began
-    int64_t flush_until;
-    int64_t ghosts_since; // boot ms at which Slack counted more connections than ours; 0
-    struct envelope held[MAX_HELD];
-    size_t n_held;
+    int64_t flush_until; // boot ms
     void (*closed)(void *data);
     void *closed_data;
 };
 
 static void process(struct engine *e);
 
-// ---- what comes in ----
+// ---- what others are told ----
 
 static void notify(struct engine *e)
 {
@@ -102,159 +84,6 @@ static struct inbound inbound_of(const struct engine *e)
     return (struct inbound){.store = e->store, .access = &e->access, .people = &e->people};
 }
 
-static int take_in(struct engine *e, const struct slack_event *event, const char *event_id)
-{
-    struct inbound in = inbound_of(e);
-    int r = inbound_event(&in, event, event_id, moment_now());
-    if (r > 0)
-        engine_changed(e);
-    return r;
-}
-
-// Stored, then acknowledged: an envelope that cannot be stored is not.
-static bool take_envelope(struct engine *e, const struct envelope *env)
-{
-    const char *id = env->event.event_id[0] ? env->event.event_id : env->id;
-    int r = take_in(e, &env->event, id);
-    if (r < 0)
-        return false;
-    if (env->id[0])
-        socket_mode_ack(e->socket, env->id);
-    return true;
-}
-
-static void run_begins(struct engine *e)
-{
-    e->run_since = clock_boot_ms();
-    e->run_live_us = e->live_us;
-}
-
-// Reads everybody's history now.
-static void start_catch_up(struct engine *e)
-{
-    e->look_pending = false;
-    e->looked_at = clock_boot_ms();
-    uv_timer_stop(&e->look);
-    if (catch_up_running(e->catch_up)) // which may have read it before what was said last
-        e->run_since = e->looked_at;
-    else
-        run_begins(e);
-    catch_up_start(e->catch_up);
-}
-
-static void on_look(uv_timer_t *t)
-{
-    struct engine *e = t->data;
-    e->look_pending = false;
-    e->looked_at = clock_boot_ms();
-    if (!e->running)
-        return;
-    if (!catch_up_running(e->catch_up))
-        run_begins(e);
-    if (e->look_user[0])
-        catch_up_look(e->catch_up, e->look_user, e->look_thread);
-    else
-        catch_up_start(e->catch_up);
-}
-
-// Somebody said something: what they said just before it may have gone to a connection that Slack
-// only believes in. One look at the history tells, before anything is handed over.
-static void look_soon(struct engine *e, const char *user, const char *thread_ts)
-{
-    int64_t now = clock_boot_ms(), wait = e->looked_at + LOOK_MS - now;
-    bool same = !e->look_pending ||
-                (strcmp(e->look_user, user) == 0 && strcmp(e->look_thread, thread_ts) == 0);
-    e->look_pending = true;
-    snprintf(e->look_user, sizeof e->look_user, "%s", same ? user : "");
-    snprintf(e->look_thread, sizeof e->look_thread, "%s", same ? thread_ts : "");
-    uv_timer_start(&e->look, on_look, wait > 0 ? (uint64_t)wait : 0, 0);
-}
-
-static void on_held_retry(uv_timer_t *t)
-{
-    struct engine *e = t->data;
-    size_t done = 0;
-    while (done < e->n_held && take_envelope(e, &e->held[done]))
-        envelope_done(&e->held[done++]);
-    memmove(e->held, e->held + done, (e->n_held - done) * sizeof e->held[0]);
-    e->n_held -= done;
-    if (e->n_held)
-        uv_timer_start(&e->held_retry, on_held_retry, HELD_RETRY_MS, 0);
-}
-
-static void hold(struct engine *e, struct envelope *env)
-{
-    if (e->n_held == MAX_HELD) {
-        log_error("slack: too many events wait for the store; Slack will repeat this one");
-        return;
-    }
-    if (!e->n_held)
-        log_warn("slack: an event could not be stored, tried again until it is", "why",
-                 store_error(e->store));
-    e->held[e->n_held++] = *env;
-    env->root = NULL;
-    uv_timer_start(&e->held_retry, on_held_retry, HELD_RETRY_MS, 0);
-}
-
-static void on_envelope(struct envelope *env, void *data)
-{
-    struct engine *e = data;
-    const struct slack_event *event = &env->event;
-    if (event->type == EVENT_MESSAGE && access_check(&e->access, event) == ACCESS_OK) {
-        int64_t us = slack_ts_us(event->ts);
-        e->live_us = us > e->live_us ? us : e->live_us;
-        if (!e->uncovered_since)
-            e->uncovered_since = clock_boot_ms();
-        look_soon(e, event->user, event->thread_ts);
-    }
-    if (e->n_held || !take_envelope(e, env))
-        hold(e, env);
-}
-
-static int on_batch_begin(void *data)
-{
-    struct engine *e = data;
-    e->batch_changed = false;
-    return store_begin(e->store);
-}
-
-static int on_history(const struct slack_event *event, void *data)
-{
-    struct engine *e = data;
-    struct inbound in = inbound_of(e);
-    in.batch = true;
-    int r = inbound_event(&in, event, "", moment_now());
-    e->batch_changed |= r > 0;
-    return r;
-}
-
-static int on_batch_commit(bool keep, void *data)
-{
-    struct engine *e = data;
-    if (!keep) {
-        store_rollback(e->store);
-        return 0;
-    }
-    int r = store_commit(e->store);
-    if (r == 0 && e->batch_changed)
-        engine_changed(e);
-    return r;
-}
-
-static void on_caught_up(bool complete, int64_t newest_us, bool more, void *data)
-{
-    struct engine *e = data;
-    e->incomplete = !complete;
-    if (e->run_live_us > e->horizon_us)
-        e->horizon_us = e->run_live_us;
-    if (newest_us > e->horizon_us)
-        e->horizon_us = newest_us;
-    e->uncovered_since = e->live_us > e->horizon_us ? clock_boot_ms() : 0;
-    if (more)
-        run_begins(e);
-    notify_soon(e);
-}
-
 // ---- the connection ----
 
 static void on_up(const char *app_id, int64_t connections, int ours, void *data)
@@ -262,16 +91,25 @@ static void on_up(const char *app_id, int64_t connections, int ours, void *data)
     struct engine *e = data;
     snprintf(e->access.app, sizeof e->access.app, "%s", app_id);
     log_info("slack: connected", "connections", log_int(connections));
-    e->ghosts_since = 0;
-    if (connections > ours) {
-        e->ghosts_since = clock_boot_ms();
+    if (connections > ours)
         log_warn(
             "slack: Slack counts more connections of this app than there are; what it sends to "
             "the others is lost or late, so the history is read more often",
             "counted", log_int(connections), "ours", log_int(ours));
-    }
-    start_catch_up(e);
+    listener_connected(e->listener, connections > ours);
     sender_hurry(e->sender);
+}
+
+static void on_envelope(struct envelope *env, void *data)
+{
+    struct engine *e = data;
+    listener_envelope(e->listener, env);
+}
+
+static void acknowledge(const char *envelope_id, void *data)
+{
+    struct engine *e = data;
+    socket_mode_ack(e->socket, envelope_id);
 }
 
 static void on_socket_state(enum socket_state state, const char *why, void *data)
@@ -374,6 +212,16 @@ void engine_changed(struct engine *e)
     notify_soon(e);
 }
 
+static void on_stored(void *data)
+{
+    engine_changed(data);
+}
+
+static void on_caught_up(void *data)
+{
+    notify_soon(data);
+}
+
 // ---- who holds the connection ----
 
 static int start_running(struct engine *e)
@@ -384,14 +232,8 @@ static int start_running(struct engine *e)
         .on_sent = on_sent, .on_failed = on_failed, .on_done = on_row_done, .data = e};
     struct socket_handler so = {
         .on_up = on_up, .on_state = on_socket_state, .on_envelope = on_envelope, .data = e};
-    struct catch_up_handler ch = {.on_begin = on_batch_begin,
-                                  .on_commit = on_batch_commit,
-                                  .on_message = on_history,
-                                  .on_end = on_caught_up,
-                                  .data = e};
     bool plain = strncmp(c->slack_api_url, "http://", 7) == 0;
-    e->incomplete = e->refused = false;
-    e->uncovered_since = e->ghosts_since = 0;
+    e->refused = false;
     int r = moment_rebase(e->store, moment_now(), e->people.nag_ms ? e->people.nag_ms : 1);
     if (r == 0)
         r = slack_api_new(e->loop, c->slack_api_url, c->slack_bot_token, c->slack_app_token,
@@ -402,8 +244,8 @@ static int start_running(struct engine *e)
         r = socket_mode_new(e->loop, e->api, &so, plain, &e->socket);
     if (r == 0 && !(e->identity = people_new(e->loop, e->store, e->api, &e->access, &ph)))
         r = -ENOMEM;
-    if (r == 0 && !(e->catch_up = catch_up_new(e->loop, e->store, e->api, &e->access, &ch)))
-        r = -ENOMEM;
+    if (r == 0)
+        r = listener_start(e->listener, e->api);
     if (r < 0)
         return r;
     e->running = true;
@@ -412,7 +254,7 @@ static int start_running(struct engine *e)
     return 0;
 }
 
-static void close_timers(struct engine *e);
+static void close_handles(struct engine *e);
 
 static void part_left(void *engine)
 {
@@ -424,7 +266,7 @@ static void part_left(void *engine)
     turn_release(e->store, &e->turn);
     e->leaving = false;
     if (e->closing)
-        close_timers(e);
+        close_handles(e);
 }
 
 static void stop_parts(struct engine *e)
@@ -433,14 +275,10 @@ static void stop_parts(struct engine *e)
     slack_api_close(e->api); // first: no answer comes any more
     people_close(e->identity);
     sender_close(e->sender);
-    catch_up_close(e->catch_up);
+    listener_stop(e->listener);
     e->api = NULL;
     e->identity = NULL;
     e->sender = NULL;
-    e->catch_up = NULL;
-    for (size_t i = 0; i < e->n_held; i++)
-        envelope_done(&e->held[i]);
-    e->n_held = 0;
 }
 
 static void on_flush_end(uv_timer_t *t)
@@ -471,9 +309,7 @@ static void leave(struct engine *e)
     e->leaving = true;
     e->flushed = false;
     e->leave_parts = 1;
-    uv_timer_stop(&e->held_retry);
-    uv_timer_stop(&e->look);
-    e->look_pending = false;
+    listener_pause(e->listener);
     e->flush_until = clock_boot_ms() + FLUSH_MS;
     struct socket_mode *socket = e->socket;
     e->socket = NULL;
@@ -582,12 +418,9 @@ static void on_tick(uv_timer_t *t)
         look_for_unattended(e);
     }
     store_checkpoint(e->store);
-    int64_t now = clock_boot_ms(), version = store_data_version(e->store);
-    bool look = e->running && (e->ghosts_since || e->incomplete);
-    if (look && now - e->looked_at > LOOK_AGAIN_MS)
-        start_catch_up(e);
-    struct moment moment = moment_now();
-    bool due = e->running && rounds_due(e->store, moment);
+    int64_t version = store_data_version(e->store);
+    listener_tick(e->listener);
+    bool due = e->running && rounds_due(e->store, moment_now());
     bool changed = version != e->version;
     e->version = version;
     if (changed || due)
@@ -615,11 +448,19 @@ int engine_new(uv_loop_t *loop, struct store *s, const struct config *config, en
         (struct escalation_people){.owner = access_owner(&e->access),
                                    .second = e->access.n_users > 1 ? e->access.users[1] : "",
                                    .nag_ms = config->slack_nag_s * 1000};
+    struct listener_handler lh = {
+        .on_stored = on_stored, .on_caught_up = on_caught_up, .ack = acknowledge, .data = e};
     if (asprintf(&e->files, "%s/slack-files", config->state_dir) < 0) {
         free(e);
         return -ENOMEM;
     }
-    uv_timer_t *timers[] = {&e->tick, &e->due, &e->held_retry, &e->soon, &e->look};
+    e->listener = listener_new(loop, s, &e->access, &e->people, &lh);
+    if (!e->listener) {
+        free(e->files);
+        free(e);
+        return -ENOMEM;
+    }
+    uv_timer_t *timers[] = {&e->tick, &e->due, &e->soon};
     for (size_t i = 0; i < ARRAY_LEN(timers); i++) {
         uv_timer_init(loop, timers[i]);
         timers[i]->data = e;
@@ -648,9 +489,10 @@ static void on_handle_closed(uv_handle_t *h)
     closed(data);
 }
 
-static void close_timers(struct engine *e)
+static void close_handles(struct engine *e)
 {
-    uv_timer_t *timers[] = {&e->tick, &e->due, &e->held_retry, &e->soon, &e->look};
+    listener_close(e->listener);
+    uv_timer_t *timers[] = {&e->tick, &e->due, &e->soon};
     for (size_t i = 0; i < ARRAY_LEN(timers); i++)
         uv_close((uv_handle_t *)timers[i], on_handle_closed);
 }
@@ -679,10 +521,7 @@ int64_t engine_horizon(const struct engine *e)
         return INT64_MAX;
     if (sender_escalates(e->sender)) // its thread is not known yet
         return -1;
-    int64_t now = clock_boot_ms();
-    bool waits = e->uncovered_since && now - e->uncovered_since < SETTLE_MS;
-    bool runs = catch_up_running(e->catch_up) && now - e->run_since < SETTLE_MS;
-    return waits || runs ? e->horizon_us : INT64_MAX;
+    return listener_horizon(e->listener);
 }
 
 const struct access *engine_access(const struct engine *e)
