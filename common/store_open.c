@@ -197,7 +197,7 @@ int store_open(const char *dir, bool check, struct store **ret_store)
         disconnect_db(s);
         r = store_move_aside(s);
         if (r == 0)
-            r = open_db(s);
+            r = open_patiently(s);
     }
     if (r < 0) {
         log_error("cannot open the database", "path", s->path, "why",
