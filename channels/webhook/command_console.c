@@ -34,10 +34,12 @@ struct console {
 };
 
 static struct termios saved_terminal;
+static bool is_raw;
 
 static void restore_terminal(void)
 {
-    tcsetattr(STDIN_FILENO, TCSANOW, &saved_terminal);
+    if (is_raw)
+        tcsetattr(STDIN_FILENO, TCSANOW, &saved_terminal);
 }
 
 static void on_interrupt(int number)
@@ -55,9 +57,8 @@ static bool raw_keys(void)
         return false;
     t = saved_terminal;
     t.c_lflag &= (tcflag_t) ~(ICANON | ECHO);
+    is_raw = true;
     tcsetattr(STDIN_FILENO, TCSANOW, &t);
-    signal(SIGINT, on_interrupt);
-    signal(SIGTERM, on_interrupt);
     return true;
 }
 
@@ -302,14 +303,15 @@ int command_console(const struct config *c, int argc, char **argv)
         fprintf(stderr, "console: %s\n", strerror(-r));
         return 1;
     }
+    signal(SIGINT, on_interrupt);
+    signal(SIGTERM, on_interrupt);
     k.terminal = raw_keys();
     buf_addf(&k.screen, "webhook-channel console: a stand-in session; alerts go to http://%s/\n%s",
              c->listen, keys);
     int status = run(&k);
     if (output_flush(&k.screen) < 0)
         status = 1;
-    if (k.terminal)
-        restore_terminal();
+    restore_terminal();
     console_peer_stop(&k.peer);
     buf_done(&k.screen);
     buf_done(&k.typed);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { after, test } from 'node:test';
-import { binary, environment, freePort, tempDir, until } from '../support/channel.mjs';
+import { binary, environment, freePort, notification, request, tempDir, until } from '../support/channel.mjs';
 
 // A test that fails midway leaves no console behind.
 const started = new Set();
@@ -101,6 +101,26 @@ test('a token is sent with the sample', async () => {
   assert.ok(!c.screen.includes('a-token-of-the-console'));
   c.type('q');
   assert.equal((await c.ended).code, 0);
+});
+
+test('a secret signs the sample', async () => {
+  const c = await startConsole({ env: { WEBHOOK_HMAC_SECRET: 'a-secret-of-the-console' } });
+  c.type('s');
+  await c.shows(/-> 200/);
+  assert.ok(!c.screen.includes('a-secret-of-the-console'));
+  c.type('q');
+  assert.equal((await c.ended).code, 0);
+});
+
+test('names of strangers cannot leave their attribute; Enter alone does nothing; a signal ends it', async () => {
+  const c = await startConsole();
+  const [, port] = /http:\/\/127\.0\.0\.1:(\d+)\//.exec(c.screen);
+  const body = notification({ severity: 'warning', service: 'a"b<c', cluster: 'x' });
+  await until(() => request(`http://127.0.0.1:${port}/`, { body }).catch(() => null), 5000, 'the port');
+  await c.shows(/ service="a&quot;b&lt;c" /);
+  c.type('\n\r');
+  c.child.kill('SIGINT');
+  assert.deepEqual(await c.ended, { code: 0, signal: null });
 });
 
 test('a channel that cannot start ends the console with its reason', async () => {

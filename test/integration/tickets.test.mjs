@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import test, { describe } from 'node:test';
 import { notification, sleep, startChannel, tempDir, until } from '../support/channel.mjs';
 import { fakeTickets } from '../support/fake_tickets.mjs';
+import { sql } from '../support/memory.mjs';
 
 const body = `Seen 3 times in 14 days.\n\n- limit is 512Mi {code}\n- see https://grafana.example.com/d/a_b\n\n\`\`\`\nkubectl top pod\n\`\`\`\n/close\ntoken ghp_${'a'.repeat(36)}`;
 const ticket = (ids, o = {}) => ({ title: 'Raise the memory limit of checkout', body, incident_ids: ids, ...o });
@@ -127,5 +128,48 @@ describe('tickets', { concurrency: 4 }, () => {
     await until(async () => (await incident(next, id)).ticket === '1', 15000, 'the key');
     assert.equal(f.issues.length, 1);
     await end(next, f);
+  });
+
+  test('a comment that may be there already is looked for in GitLab, too, and written when it is not', async () => {
+    const f = await fakeTickets('gitlab'), c = await start(f), id = await fire(c);
+    await create(c, [id]);
+    f.fault = (() => { let n = 0; return step => step === 'comment' && !n++ ? { status: 500 } : null; })();
+    await create(c, [id], { body: 'more' });
+    await until(() => f.issues[0].comments.length, 15000, 'the comment');
+    assert.ok(f.log.includes('look'));
+    assert.equal(f.issues[0].comments.length, 1);
+    await end(c, f);
+  });
+
+  test('labels with commas, many incidents, an end before the answer', async () => {
+    const f = await fakeTickets('gitlab'), state = tempDir(), c = await start(f, { state });
+    const ids = [];
+    for (let i = 0; i < 12; i++) ids.push(await fire(c, `s-${i}`));
+    await create(c, ids, { labels: ['a,b', 'c'] });
+    assert.match(f.issues[0].text, /- and 2 more/);
+    assert.ok(f.issues[0].labels.includes('a b') && f.issues[0].labels.includes('c'));
+    const hold = new Promise(() => {});
+    f.fault = step => (step === 'create' ? { hold } : null);
+    const waits = c.call('create_ticket', ticket([await fire(c, 'last')]));
+    await until(() => f.log.filter(s => s === 'create').length === 2, 5000, 'the attempt');
+    c.kill('SIGTERM');
+    const r = await waits.catch(e => ({ isError: true, content: [{ text: String(e) }] }));
+    assert.match(r.content[0].text, /the channel ends; the ticket is stored|closed/i);
+    await c.exited;
+    f.fault = () => null;
+    const next = await start(f, { state });
+    await until(() => f.issues.length === 2, 15000, 'the ticket');
+    await end(next, f);
+  });
+
+  test('an hour is the longest wait', async () => {
+    const f = await fakeTickets('cloud'), c = await start(f);
+    f.fault = step => (step === 'create' ? { status: 429, headers: { 'retry-after': '86400' } } : null);
+    const r = await c.call('create_ticket', ticket([await fire(c)]));
+    assert.equal(r.structuredContent.state, 'queued');
+    assert.match(r.content[0].text, /HTTP status 429/);
+    const due = Number(sql(c.state, 'SELECT due_at FROM ticket_outbox')) - Date.now();
+    assert.ok(due > 3_500_000 && due <= 3_600_000, `${due} ms`);
+    await end(c, f);
   });
 });
