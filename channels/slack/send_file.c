@@ -58,11 +58,7 @@ static void on_uploaded(const struct api_answer *a, void *data)
     struct lane *l = data;
     if (a->verdict == API_OK)
         complete(l);
-    else if (a->verdict == API_REFUSED) // the URL may have run out: a new one
-        lane_unsuccessful(
-            l, &(struct api_answer){.verdict = API_RETRY, .error = a->error, .needed = ""},
-            "upload");
-    else
+    else // the URL may have run out: a new one next time
         lane_unsuccessful(l, a, "upload");
 }
 

@@ -21,6 +21,13 @@ const refused = async (s, tool, args, words) => {
   assert.equal(r.isError, true, JSON.stringify(r.content));
   assert.match(r.content[0].text, words);
 };
+// Another process that holds the store until `release`.
+async function hold(s) {
+  const lock = spawn('python3', ['-c', 'import sqlite3,sys\nc=sqlite3.connect(sys.argv[1],timeout=10,isolation_level=None); c.execute("BEGIN IMMEDIATE"); print("locked",flush=True); sys.stdin.read(); c.execute("COMMIT")', path.join(s.state, 'state/incidents.db')]);
+  open.push(() => lock.kill());
+  await new Promise(r => lock.stdout.once('data', r));
+  return () => new Promise(r => { lock.once('exit', r); lock.stdin.end(); });
+}
 // The look for a message that may have been sent, not catch-up's.
 const isLook = r => r.args.include_all_metadata === 'true';
 const texts = slack => slack.posted.map(p => p.text);
@@ -183,16 +190,43 @@ describe('slack-channel', { concurrency: 6 }, () => {
     const { chat_id, message_ts } = await s.ok('reply', { text: 'before' });
     const { escalation_id } = await s.ok('escalate', { title: 'T', body: 'b', severity: 'info' });
     await slack.waitPosted('T');
-    const lock = spawn('python3', ['-c', 'import sqlite3,sys\nc=sqlite3.connect(sys.argv[1],timeout=10,isolation_level=None); c.execute("BEGIN IMMEDIATE"); print("locked",flush=True); sys.stdin.read(); c.execute("COMMIT")', path.join(s.state, 'state/incidents.db')]);
-    open.push(() => lock.kill());
-    await new Promise(r => lock.stdout.once('data', r));
+    const release = await hold(s);
     const calls = [['reply', { text: 'lost?' }], ['react', { chat_id, message_ts, emoji: 'eyes' }], ['resolve_escalation', { escalation_id }]];
     for (const [tool, args] of calls) await refused(s, tool, args, /nothing was stored and nothing will be sent: .*locked.*; try again/);
-    lock.stdin.end();
-    await new Promise(r => lock.once('exit', r));
+    await release();
     await s.ok('reply', { text: 'after' });
     assert.deepEqual(texts(slack).filter(t => /^(before|lost\?|after)$/i.test(t)), ['before', 'after']);
     assert.equal((await s.ok('list_escalations')).escalations[0].state, 'open');
+  });
+
+  test('an answer of Slack that cannot be noted at once is noted later, and nothing is said twice', async () => {
+    const [slack, s] = await pair();
+    slack.fault('chat.postMessage', { when: r => r.args.text === 'sent', delayMs: 1500 });
+    slack.fault('chat.postMessage', { when: r => r.args.text === 'refused', delayMs: 1500, error: 'msg_too_long' });
+    for (const [text, ends] of [['sent', r => assert.equal(r.structuredContent.status, 'sent')], ['refused', r => assert.match(r.content[0].text, /msg_too_long/)]]) {
+      const call = s.call('reply', { text }), asked = slack.calls('chat.postMessage').length;
+      await until(() => slack.calls('chat.postMessage').length > asked);
+      const release = await hold(s);
+      await until(() => slack.calls('chat.postMessage').at(-1).done, 5000);
+      await sleep(300);
+      await release();
+      ends(await call);
+    }
+    assert.deepEqual(texts(slack), ['sent']);
+  });
+
+  test('a rate limit that one person met is kept to for all', async () => {
+    const cwd = tempDir();
+    fs.writeFileSync(path.join(cwd, 'f.txt'), 'content');
+    const [slack, s] = await pair({ cwd });
+    slack.say('hello', { user: 'second', channel: slack.dm('second') });
+    await s.waitEvent('hello');
+    slack.fault('files.getUploadURLExternal', { status: 429, retryAfter: 2 });
+    const first = s.ok('reply', { text: 'one', files: ['f.txt'] });
+    await slack.waitCall('files.getUploadURLExternal');
+    await Promise.all([first, s.ok('reply', { text: 'two', chat_id: slack.dm('second'), files: ['f.txt'] })]);
+    assert.deepEqual(slack.violations.map(v => v.what), []);
+    assert.equal(slack.calls('files.getUploadURLExternal').length, 3);
   });
 
   test('a long escalation and a long list of them say what was left out', async () => {
