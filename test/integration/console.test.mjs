@@ -112,13 +112,19 @@ test('a secret signs the sample', async () => {
   assert.equal((await c.ended).code, 0);
 });
 
-test('names of strangers cannot leave their attribute; Enter alone does nothing; a signal ends it', async () => {
+test('names of strangers cannot leave their attribute; Enter alone does nothing', async () => {
   const c = await startConsole();
   const [, port] = /http:\/\/127\.0\.0\.1:(\d+)\//.exec(c.screen);
   const body = notification({ severity: 'warning', service: 'a"b<c', cluster: 'x' });
   await until(() => request(`http://127.0.0.1:${port}/`, { body }).catch(() => null), 5000, 'the port');
   await c.shows(/ service="a&quot;b&lt;c" /);
   c.type('\n\r');
+  c.child.kill('SIGINT');
+  assert.deepEqual(await c.ended, { code: 0, signal: null });
+});
+
+test('a signal ends it as q does', async () => {
+  const c = await startConsole();
   c.child.kill('SIGINT');
   assert.deepEqual(await c.ended, { code: 0, signal: null });
 });

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/json.h"
@@ -36,6 +37,31 @@ static void refused(struct str text, const char *want)
     const char *why = NULL;
     assert_null(json_parse(text, &why));
     assert_string_equal(why, want);
+}
+
+// Some versions of cJSON read at most 63 characters of a number, and take the rest for something
+// else: where a text is mended anyway (here for its NUL), its numbers are made short enough.
+static void test_very_long_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        int digits;
+        double want; // 0: null
+    } cases[] = {{12, 999999999999}, {70, 1e70}, {400, 0}, {600, 0}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[800] = "{\"n\":";
+        memset(text + 5, '9', (size_t)cases[i].digits);
+        snprintf(text + 5 + cases[i].digits, 40, ",\"s\":\"after\\u0000\"}");
+        cJSON *tree = parse(str_of(text));
+        assert_non_null(tree);
+        assert_string_equal(json_str(tree, "s"), "after");
+        const cJSON *n = json_get(tree, "n");
+        if (cases[i].want == 0)
+            assert_true(cJSON_IsNull(n));
+        else
+            assert_true(n->valuedouble == cases[i].want);
+        cJSON_Delete(tree);
+    }
 }
 
 static void test_strings_are_mended(void **state)
@@ -225,6 +251,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_strings_are_mended),
+        cmocka_unit_test(test_very_long_numbers),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_errors_say_where),
         cmocka_unit_test(test_getters),

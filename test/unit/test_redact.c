@@ -65,6 +65,15 @@ static void test_provider_tokens(void **state)
     masked("jwt%3DeyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "jwt%3D[redacted:jwt]");
 }
 
+// SendGrid's has two parts, and no part of it stays.
+static void test_a_token_of_two_parts(void **state)
+{
+    (void)state;
+    masked("a SG"
+           ".AbCdEfGhIj0123456789aB.cDeFgHiJkLmNoPqRsTuVwX0123456789aBcDeFgHiJk z",
+           "a [redacted:sendgrid] z");
+}
+
 static void test_authorization(void **state)
 {
     (void)state;
@@ -132,6 +141,8 @@ static void test_pairs(void **state)
     masked("secret=\"open", "secret=\"[redacted:secret]");
     masked("AccountKey=abc==;x=1", "AccountKey=[redacted:access_key];x=1");
     check("pass=a token=b", "pass=[redacted:password] token=[redacted:token]", 2);
+    masked("password=abc\\ndef", "password=[redacted:password]\\ndef"); // within a JSON text
+    masked("token=a\\\"b", "token=[redacted:token]\\\"b");
     kept("tokens=4096");
     kept("secretName: my-tls");
     kept("password_policy=strict");
@@ -229,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_provider_tokens),
+        cmocka_unit_test(test_a_token_of_two_parts),
         cmocka_unit_test(test_authorization),
         cmocka_unit_test(test_urls),
         cmocka_unit_test(test_pairs),
