@@ -126,20 +126,23 @@ static char *xdg_path(const char *variable, const char *below, const char *tail)
     return n < 0 ? NULL : out;
 }
 
-// A folder beside the folder that holds the executable.
-static char *beside_build(const char *name)
+bool config_project(char out[CONFIG_PROJECT_SIZE])
 {
-    char exe[4096];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    if (n <= 0)
-        return strdup(name + 1);
-    exe[n] = '\0';
+    ssize_t n = readlink("/proc/self/exe", out, CONFIG_PROJECT_SIZE - 1);
+    out[n > 0 ? n : 0] = '\0';
     for (int up = 0; up < 2; up++) {
-        char *slash = strrchr(exe, '/');
+        char *slash = strrchr(out, '/');
         if (slash)
             *slash = '\0';
     }
-    return join(exe, name);
+    return n > 0;
+}
+
+// A folder of the project; of the working folder where the project's is not known.
+static char *in_project(const char *name)
+{
+    char project[CONFIG_PROJECT_SIZE];
+    return config_project(project) ? join(project, name) : strdup(name + 1);
 }
 
 static char *default_of(const struct key *key)
@@ -148,7 +151,7 @@ static char *default_of(const struct key *key)
         return strdup(key->fallback);
     if (key->offset == FIELD(state_dir))
         return xdg_path("XDG_STATE_HOME", ".local/state", "");
-    return beside_build(key->offset == FIELD(playbooks) ? "/playbooks" : "/deploy/patrol");
+    return in_project(key->offset == FIELD(playbooks) ? "/playbooks" : "/deploy/patrol");
 }
 
 static int parse_number(const char *text, int64_t min, int64_t *ret)

@@ -56,6 +56,11 @@ struct config {
 int config_load(struct config *c, struct buf *ret_why) MUST_CHECK;
 void config_done(struct config *c);
 
+// The project's folder: the one above the executable's, "" for the root. False when that cannot be
+// found out.
+#define CONFIG_PROJECT_SIZE 4096
+bool config_project(char out[CONFIG_PROJECT_SIZE]);
+
 // Is the cluster production? A glob of SRE_PROD_CLUSTERS wins, then one of SRE_DEV_CLUSTERS;
 // neither, or no name, is prod.
 bool config_is_prod(const struct config *c, const char *cluster);

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "channels/webhook/commands.h"
 #include "channels/webhook/doctor.h"
@@ -60,18 +59,6 @@ int doctor_read(const char *path, struct buf *out)
     return r;
 }
 
-// The project's folder, as for the playbooks.
-static void find_project(struct doctor *d)
-{
-    ssize_t n = readlink("/proc/self/exe", d->project, sizeof d->project - 1);
-    d->project[n > 0 ? n : 0] = '\0';
-    for (int up = 0; up < 2; up++) {
-        char *slash = strrchr(d->project, '/');
-        if (slash)
-            *slash = '\0';
-    }
-}
-
 int command_doctor(const struct config *c, int argc, char **argv)
 {
     struct option options[] = {{.name = "--json", .kind = OPTION_FLAG}};
@@ -84,7 +71,7 @@ int command_doctor(const struct config *c, int argc, char **argv)
     if (options_parse(argc, argv, options, ARRAY_LEN(options), NULL, 0, &words, &why) < 0)
         return command_usage("doctor", &why);
     d.w = JW(&d.json);
-    find_project(&d);
+    config_project(d.project);
     jw_object(&d.w);
     jw_key(&d.w, "checks");
     jw_array(&d.w);

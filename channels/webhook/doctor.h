@@ -11,8 +11,8 @@ enum doctor_result { DOCTOR_OK, DOCTOR_WARN, DOCTOR_FAIL };
 
 struct doctor {
     const struct config *config;
-    char project[4096]; // the folder above the executable's; "" = not known
-    int64_t now;        // wall ms
+    char project[CONFIG_PROJECT_SIZE]; // as config_project() tells it
+    int64_t now;                       // wall ms
     struct buf text, json;
     struct jw w;
     bool failed;

@@ -283,7 +283,8 @@ static void read_ansi_escape(struct sw_parser *p, struct sw_raw *raw)
         sw_raw_put(p->st, raw, (char)(unsigned char)value, SW_QUOTED);
 }
 
-static void read_ansi(struct sw_parser *p, struct sw_raw *raw)
+// To the end of '...' or $'...', which alone has escapes.
+static void read_single(struct sw_parser *p, struct sw_raw *raw, bool escapes)
 {
     int c;
 
@@ -294,8 +295,12 @@ static void read_ansi(struct sw_parser *p, struct sw_raw *raw)
             sw_doubt(p->st, "a quote without its end");
             return;
         }
+        if (c == SW_HOLE) {
+            sw_doubt(p->st, "a control character");
+            c = '?';
+        }
         p->pos++;
-        if (c == '\\')
+        if (c == '\\' && escapes)
             read_ansi_escape(p, raw);
         else
             sw_raw_put(p->st, raw, (char)c, SW_QUOTED);
@@ -334,7 +339,7 @@ static void expand_dollar(struct sw_parser *p, struct sw_raw *raw, bool quoted)
     } else if (c == '{') {
         read_braced(p, raw, how);
     } else if (c == '\'' && !quoted) {
-        read_ansi(p, raw);
+        read_single(p, raw, true);
     } else if (c == '"' && !quoted) {
         read_double(p, raw);
     } else if (name_start(c)) {
@@ -424,27 +429,6 @@ void sw_read_heredoc_body(struct sw_parser *p, const char *text, size_t len, str
         read_quoted_char(&sub, raw, false);
 }
 
-static void read_single(struct sw_parser *p, struct sw_raw *raw)
-{
-    int c;
-
-    p->pos++;
-    raw->quoted = true;
-    while ((c = sw_peek(p, 0)) != '\'') {
-        if (c < 0) {
-            sw_doubt(p->st, "a quote without its end");
-            return;
-        }
-        if (c == SW_HOLE) {
-            sw_doubt(p->st, "a control character");
-            c = '?';
-        }
-        sw_raw_put(p->st, raw, (char)c, SW_QUOTED);
-        p->pos++;
-    }
-    p->pos++;
-}
-
 void sw_read_word(struct sw_parser *p, struct sw_raw *raw)
 {
     for (;;) {
@@ -468,7 +452,7 @@ void sw_read_word(struct sw_parser *p, struct sw_raw *raw)
             if (next < 0)
                 p->pos = p->len;
         } else if (c == '\'') {
-            read_single(p, raw);
+            read_single(p, raw, false);
         } else if (c == '"') {
             read_double(p, raw);
         } else if (c == '`') {

@@ -9,9 +9,9 @@ import * as slack from './slack.mjs';
 const KINDS = ['sync', 'write', 'socket', 'sqlite', 'alloc'], NONE = { kind: 'none' };
 // jobs: how many at a time; the Slack channel's mostly wait.
 const SCENARIOS = {
-  fresh: { ...webhook, prefix: 'f', jobs: 5 },
-  restart: { ...webhook, prefix: 'r', jobs: 5, seeded: true },
-  slack: { ...slack, jobs: 10 },
+  fresh: { ...webhook, prefix: 'f', jobs: 10 },
+  restart: { ...webhook, prefix: 'r', jobs: 10, seeded: true },
+  slack: { ...slack, jobs: 16 },
 };
 
 async function one(name, fault) {
@@ -49,7 +49,7 @@ async function run(name, kind, most) {
   const dry = await one(name, { kind });
   if (!dry.calls) throw new Error(`no call of the kind ${kind} was seen: is the shim in it?`);
   const total = dry.calls + Math.ceil(dry.calls / 20);
-  const todo = most === 'ways' ? await ways(name, kind, total, 1000) : spread(total, most === 'all' ? Infinity : Number(most));
+  const todo = most === 'ways' ? await ways(name, kind, total, 300) : spread(total, most === 'all' ? Infinity : Number(most));
   const n = todo.length, began = Date.now();
   let fired = 0, gaveUp = 0, broken = 0;
   const work = async () => {

